@@ -1,0 +1,133 @@
+"""Every error lgnb raises on purpose, in one tree.
+
+LgnbError
+├── InvalidRequest            the caller's input breaks a rule (422; 400 for InvalidState)
+│   └── InvalidState
+├── NotFound                  the named thing does not exist (404)
+│   ├── AssistantNotFound
+│   ├── ThreadNotFound
+│   ├── RunNotFound
+│   └── GraphNotFound
+├── Conflict                  the thing exists, but not in a state that allows this (409)
+│   ├── AlreadyExists
+│   ├── RunConflict
+│   └── ThreadBusy
+├── GraphLoadError            a graph of langgraph.json could not be imported or built (424)
+├── NotReady                  a dependency or a worker is missing right now (503)
+│   ├── DatabaseUnavailable
+│   ├── QueueUnavailable
+│   └── WorkerUnavailable
+├── LeaseLost                 this attempt of a run is no longer the current one
+├── SettingsError             a setting is wrong; the start stops with this sentence
+├── EmbeddedError             the private Postgres or Valkey could not be started
+└── ConnectError              no lgnb server could be found or reached from this kernel
+"""
+
+from __future__ import annotations
+
+
+class LgnbError(Exception):
+    """Root of the tree. `str(error)` is one sentence for a person: what happened and what to do."""
+
+
+class InvalidRequest(LgnbError):
+    """The request breaks a rule of the API."""
+
+
+class InvalidState(InvalidRequest):
+    """The request is well formed, but means something impossible here."""
+
+
+class NotFound(LgnbError):
+    """The thing named by the request does not exist, or is hidden from this caller."""
+
+
+class AssistantNotFound(NotFound):
+    def __init__(self, assistant_id: object) -> None:
+        super().__init__(f"Assistant {assistant_id} does not exist.")
+        self.assistant_id = assistant_id
+
+
+class ThreadNotFound(NotFound):
+    def __init__(self, thread_id: object) -> None:
+        super().__init__(f"Thread {thread_id} does not exist.")
+        self.thread_id = thread_id
+
+
+class RunNotFound(NotFound):
+    def __init__(self, run_id: object) -> None:
+        super().__init__(f"Run {run_id} does not exist.")
+        self.run_id = run_id
+
+
+class GraphNotFound(NotFound):
+    def __init__(self, graph_id: object) -> None:
+        super().__init__(f"Graph {graph_id!r} is not served here.")
+        self.graph_id = graph_id
+
+
+class Conflict(LgnbError):
+    """The thing exists, but its present state does not allow the request."""
+
+
+class AlreadyExists(Conflict):
+    """A thing with this id exists and the caller asked to raise."""
+
+
+class RunConflict(Conflict):
+    """A run was refused because another one is pending or running on its thread."""
+
+
+class ThreadBusy(Conflict):
+    """The thread cannot be changed while a run is pending or running on it."""
+
+
+class GraphLoadError(LgnbError):
+    """A graph could not be imported or built.
+
+    Attributes:
+        graph_id: the key in langgraph.json.
+        traceback: the formatted traceback of the user's code, or an empty string.
+    """
+
+    def __init__(self, graph_id: str, reason: str, *, traceback: str = "") -> None:
+        super().__init__(f"Graph {graph_id!r} could not be loaded: {reason}")
+        self.graph_id = graph_id
+        self.traceback = traceback
+
+
+class NotReady(LgnbError):
+    """Something this request needs is missing right now; trying again later may succeed."""
+
+
+class DatabaseUnavailable(NotReady):
+    """Postgres does not answer."""
+
+
+class QueueUnavailable(NotReady):
+    """Redis does not answer."""
+
+
+class WorkerUnavailable(NotReady):
+    """No worker that serves this graph answered in time."""
+
+
+class LeaseLost(LgnbError):
+    """A write was refused because a newer attempt of the run exists or the run has ended."""
+
+    def __init__(self, run_id: object, attempt: int) -> None:
+        super().__init__(f"Attempt {attempt} of run {run_id} no longer holds the lease.")
+        self.run_id = run_id
+        self.attempt = attempt
+
+
+class SettingsError(LgnbError):
+    """A setting has a wrong value. The message names the setting, the value and what is allowed."""
+
+
+class EmbeddedError(LgnbError):
+    """The private Postgres or Valkey could not be started; the message says why and what to set instead."""
+
+
+class ConnectError(LgnbError):
+    """No lgnb server could be found or reached; the message says what was tried."""

@@ -1,0 +1,148 @@
+"""The frozen Settings of one process, read once and checked at start.
+
+Every field is also an environment variable `LGNB_<FIELD>`, an option of the commands and a trait of
+the server extension. A few well-known names of other LangGraph servers are read as second choice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import platformdirs
+
+from .errors import SettingsError
+
+
+def _setting(default: Any, help: str, *, also: tuple[str, ...] = (), minimum: float | None = None, **kw: Any) -> Any:
+    metadata = {"help": help, "also": also, "minimum": minimum, **kw}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def _default_data_dir() -> Path:
+    return Path(platformdirs.user_data_dir("lgnb"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one host or worker was told. Durations are seconds, sizes are bytes."""
+
+    config: Path | None = _setting(None, "Path of langgraph.json; without one the built-in example graphs are served.")
+    data_dir: Path = _setting(_default_data_dir, "Where the embedded Postgres and Valkey keep their data.")
+    postgres_uri: str | None = _setting(
+        None, "Postgres to use instead of the embedded one.", also=("DATABASE_URI", "POSTGRES_URI"), secret=True
+    )
+    redis_uri: str | None = _setting(
+        None, "Redis or Valkey to use instead of the embedded one.", also=("REDIS_URI",), secret=True
+    )
+    redis_key_prefix: str = _setting(
+        "lgnb",
+        "First part of every Redis key, so that several servers can share one Redis.",
+        also=("REDIS_KEY_PREFIX",),
+    )
+    postgres_pool_size: int = _setting(
+        16, "Most Postgres connections one process opens.", also=("LANGGRAPH_POSTGRES_POOL_MAX_SIZE",), minimum=2
+    )
+    workers: int = _setting(1, "Worker processes the host starts; 0 serves the API only.", minimum=0)
+    jobs: int = _setting(100, "Runs one worker executes at once.", also=("N_JOBS_PER_WORKER",), minimum=1)
+    isolated_loops: str = _setting(
+        "auto",
+        "Whether each run gets an event loop of its own: auto (only graphs seen to block theirs), always, never.",
+        choices=("auto", "always", "never"),
+    )
+    lease_seconds: float = _setting(6.0, "How long a claim on a run lasts without a heartbeat.", minimum=1)
+    poll_seconds: float = _setting(1.0, "How often a worker looks into Postgres without being woken.", minimum=0.05)
+    max_attempts: int = _setting(
+        3, "Attempts of one run before it ends in error.", also=("BG_JOB_MAX_RETRIES",), minimum=1
+    )
+    run_timeout_seconds: float = _setting(
+        86400.0, "Longest time one attempt of a run may take.", also=("BG_JOB_TIMEOUT_SECS",), minimum=0.01
+    )
+    drain_seconds: float = _setting(
+        10.0,
+        "How long a stopping worker waits for its runs before it gives them back.",
+        also=("BG_JOB_SHUTDOWN_GRACE_PERIOD_SECS",),
+        minimum=0,
+    )
+    stream_ttl_seconds: float = _setting(
+        120.0, "How long the events of an ended run can be replayed.", also=("RESUMABLE_STREAM_TTL_SECONDS",), minimum=1
+    )
+    heartbeat_seconds: float = _setting(5.0, "Period of the heartbeat on open streams and waits.", minimum=0.05)
+    max_body_bytes: int = _setting(
+        300 * 1024 * 1024, "Largest accepted request body.", also=("HTTP_MAX_REQUEST_BODY_BYTES",), minimum=1024
+    )
+
+    @classmethod
+    def from_environment(
+        cls, *, environment: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
+    ) -> Settings:
+        """Read the environment, then apply `overrides` whose value is not None.
+
+        Raises:
+            SettingsError: a value cannot be read or lies outside what is allowed.
+        """
+        environment = os.environ if environment is None else environment
+        hints = get_type_hints(cls)
+        values: dict[str, Any] = {}
+        for spec in fields(cls):
+            names = (f"LGNB_{spec.name.upper()}", *spec.metadata["also"])
+            for name in names:
+                text = environment.get(name)
+                if text:
+                    values[spec.name] = _read(name, text, hints[spec.name])
+                    break
+            given = (overrides or {}).get(spec.name)
+            if given is not None:
+                values[spec.name] = _read(spec.name, given, hints[spec.name])
+        settings = cls(**values)
+        settings.check()
+        return settings
+
+    def with_values(self, **changes: Any) -> Settings:
+        """A checked copy with some fields replaced."""
+        settings = replace(self, **changes)
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Refuse values outside their bounds with one sentence."""
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            minimum, choices = spec.metadata["minimum"], spec.metadata.get("choices")
+            if minimum is not None and value < minimum:
+                raise SettingsError(f"{spec.name} is {value}, but must be at least {minimum}.")
+            if choices and value not in choices:
+                raise SettingsError(f"{spec.name} is {value!r}, but must be one of {', '.join(choices)}.")
+        if self.config is not None and not self.config.is_file():
+            raise SettingsError(f"There is no file {self.config}; give the path of your langgraph.json.")
+        if self.postgres_uri and not self.postgres_uri.startswith(("postgres://", "postgresql://")):
+            raise SettingsError("postgres_uri must begin with postgresql://.")
+        if self.redis_uri and not self.redis_uri.startswith(("redis://", "rediss://", "unix://")):
+            raise SettingsError("redis_uri must begin with redis://, rediss:// or unix://.")
+
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, for a child process."""
+        return {
+            f"LGNB_{spec.name.upper()}": str(value)
+            for spec in fields(self)
+            if (value := getattr(self, spec.name)) is not None
+        }
+
+
+def _read(name: str, value: Any, hint: Any) -> Any:
+    try:
+        if hint is int:
+            return int(value)
+        if hint is float:
+            return float(value)
+        if hint is Path or hint == Path | None:
+            return Path(value).expanduser().absolute()
+        return str(value)
+    except ValueError:
+        kind = {int: "a whole number", float: "a number"}.get(hint, "a path")
+        raise SettingsError(f"{name} is {value!r}, but must be {kind}.") from None
