@@ -1,0 +1,80 @@
+"""The Postgres connection pool of one process, and the translation of its failures into our errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from ..errors import DatabaseUnavailable
+
+Connection = AsyncConnection[Any]
+
+
+async def _configure(connection: Connection) -> None:
+    # Values come from orjson already; both directions skip the standard library's json.
+    set_json_dumps(orjson.dumps, connection)
+    set_json_loads(orjson.loads, connection)
+    await connection.set_autocommit(True)
+
+
+class Database:
+    """A pool of connections to one Postgres.
+
+    Connections are in autocommit mode: a statement alone is its own transaction, and `transaction()` opens a longer one.
+    """
+
+    def __init__(self, uri: str, *, pool_size: int, application_name: str) -> None:
+        self.uri = uri
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            uri,
+            min_size=min(2, pool_size),
+            max_size=pool_size,
+            open=False,
+            timeout=15.0,
+            configure=_configure,
+            check=AsyncConnectionPool.check_connection,
+            kwargs={"application_name": application_name, "options": "-c timezone=UTC"},
+            name=application_name,
+        )
+
+    async def open(self, *, timeout_seconds: float = 30.0) -> None:
+        """Connect; raises DatabaseUnavailable when Postgres does not answer in time."""
+        try:
+            await self._pool.open(wait=True, timeout=timeout_seconds)
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            await self._pool.close()
+            raise DatabaseUnavailable(
+                f"Postgres did not answer within {timeout_seconds:g} s. Check postgres_uri and that the server runs."
+            ) from error
+
+    async def close(self) -> None:
+        """Close every connection; safe to call twice."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection in autocommit mode."""
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (PoolTimeout, PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.SerializationFailure):
+                raise
+            raise DatabaseUnavailable("Postgres does not answer; try again shortly.") from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside one transaction, committed at the end of the block."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    def pool_stats(self) -> dict[str, int]:
+        """Figures of the pool, as psycopg_pool names them."""
+        return dict(self._pool.get_stats())
