@@ -1,0 +1,104 @@
+"""Runs: what a caller asks for, what the API shows, and what a worker holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+RunStatus = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
+MultitaskStrategy = Literal["reject", "enqueue", "interrupt", "rollback"]
+CancelAction = Literal["interrupt", "rollback"]
+Durability = Literal["sync", "async", "exit"]
+
+FINAL_STATUSES: frozenset[RunStatus] = frozenset(("success", "error", "timeout", "interrupted"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """A validated request for a run. `assistant_id` is a UUID or a graph id."""
+
+    assistant_id: str
+    input: Any = None
+    command: dict[str, Any] | None = None
+    checkpoint: dict[str, Any] | None = None
+    checkpoint_id: UUID | None = None
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    config: dict[str, Any] = field(default_factory=dict[str, Any])
+    context: dict[str, Any] = field(default_factory=dict[str, Any])
+    webhook: str | None = None
+    interrupt_before: Literal["*"] | list[str] | None = None
+    interrupt_after: Literal["*"] | list[str] | None = None
+    stream_mode: list[str] = field(default_factory=lambda: ["values"])
+    stream_subgraphs: bool = False
+    stream_resumable: bool = False
+    feedback_keys: list[str] | None = None
+    multitask_strategy: MultitaskStrategy = "enqueue"
+    if_not_exists: Literal["create", "reject"] = "reject"
+    on_completion: Literal["delete", "keep"] = "delete"
+    on_disconnect: Literal["cancel", "continue"] = "continue"
+    after_seconds: float = 0
+    durability: Durability | None = None
+    checkpoint_during: bool | None = None
+    strict_resume: bool = False
+    langsmith_tracer: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution of an assistant on a thread; the row of the API."""
+
+    run_id: UUID
+    thread_id: UUID
+    assistant_id: UUID
+    metadata: dict[str, Any]
+    status: RunStatus
+    kwargs: dict[str, Any]
+    multitask_strategy: MultitaskStrategy
+    created_at: datetime
+    updated_at: datetime
+    langsmith_session_name: None = None
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the run and its thread go away at the end."""
+        return bool(self.kwargs.get("temporary"))
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL_STATUSES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedRun:
+    """A run in the hands of one worker. `attempt` is the fencing token of every later write."""
+
+    run_id: UUID
+    thread_id: UUID
+    assistant_id: UUID
+    graph_id: str
+    metadata: dict[str, Any]
+    kwargs: dict[str, Any]
+    attempt: int
+    # How often the run was started before and not given back in good order.
+    failed_attempts: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """How an attempt ended, in JSON the API can show.
+
+    `state` is the thread's latest ThreadState without values, or None when the attempt left no checkpoint.
+    `result` is what a caller of wait or join is told.
+    """
+
+    status: RunStatus
+    thread_status: Literal["idle", "interrupted", "error"]
+    result: Any
+    values: Any = None
+    interrupts: dict[str, Any] = field(default_factory=dict[str, Any])
+    error: dict[str, Any] | None = None
+    state: dict[str, Any] | None = None
+    has_state: bool = False
