@@ -1,0 +1,45 @@
+# The verbs of this project. Each sets up what it needs in .venv and is quick the second time.
+#
+#   make lab     JupyterLab on the notebooks, with the API under /lgnb/   (options: LAB_ARGS="--no-browser --port=8899")
+#   make test    every test
+#   make lint    ruff, pyright and the import contracts
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another one.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; exit 0; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test lint
+
+help:
+	@sed -n '3,$${/^#/!q;s/^# \{0,1\}//p;}' Makefile
+
+# Root is the usual user of a container, and Jupyter wants to be told that this is meant.
+lab: $(VENV)/.installed-lab
+	exec $(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/01-quickstart.ipynb \
+		$$([ "$$(id -u)" -ne 0 ] || echo --allow-root) $(LAB_ARGS)
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+# One stamp per extra: installing again is needed only when pyproject.toml or the interpreter has changed.
+$(VENV)/.installed-%: pyproject.toml $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+$(BIN)/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "lgnb needs Python 3.11 or newer; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) lacks the venv module; install it (on Debian: apt install python3-venv)" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
