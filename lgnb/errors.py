@@ -2,7 +2,8 @@
 
 LgnbError
 ├── InvalidRequest            the caller's input breaks a rule (422; 400 for InvalidState)
-│   └── InvalidState
+│   ├── InvalidState
+│   └── SuperstepsFailed      the thread was created, but its first supersteps were refused (201)
 ├── NotFound                  the named thing does not exist (404)
 │   ├── AssistantNotFound
 │   ├── ThreadNotFound
@@ -36,6 +37,10 @@ class InvalidRequest(LgnbError):
 
 class InvalidState(InvalidRequest):
     """The request is well formed, but means something impossible here."""
+
+
+class SuperstepsFailed(InvalidRequest):
+    """The thread exists now, but the supersteps given with it could not be applied."""
 
 
 class NotFound(LgnbError):

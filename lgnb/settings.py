@@ -77,6 +77,10 @@ class Settings:
         300 * 1024 * 1024, "Largest accepted request body.", also=("HTTP_MAX_REQUEST_BODY_BYTES",), minimum=1024
     )
 
+    api_keys: str = _setting(
+        "", "Keys that clients may send as x-api-key, besides the server's own: comma separated.", secret=True
+    )
+
     @classmethod
     def from_environment(
         cls, *, environment: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
