@@ -1,4 +1,4 @@
-"""Makes every named text file end with exactly one newline and no line end in blanks; fails when it had to change one."""
+"""Ends every named text file with exactly one newline, its lines without blanks; fails when it had to change one."""
 
 from __future__ import annotations
 
