@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
+import redis
+from psycopg import sql
 
+from lgnb.db.migrate import migrate
 from lgnb.settings import Settings
+from lgnb.testing.servers import running_servers
 
 _HOME = pytest.StashKey[Path]()
 
@@ -25,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if name in second_names or (name.startswith(_FOREIGN) and not name.startswith(_OURS)):
             del os.environ[name]
     home = Path(tempfile.mkdtemp(prefix="lgnb-test-"))
+    # As root, the embedded Postgres runs as another user, which has to get through.
+    home.chmod(0o711)
     config.stash[_HOME] = home
     os.environ |= {
         "LGNB_DATA_DIR": str(home / "data"),
@@ -87,3 +99,83 @@ def chromium() -> str:
     path = find_chromium()
     assert path is not None
     return path
+
+
+# -- Postgres and Redis -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[tuple[str, str]]:
+    """The URIs of a Postgres and a Redis: those of the environment, or a private embedded pair."""
+    given = os.environ.get("LGNB_TEST_POSTGRES_URI"), os.environ.get("LGNB_TEST_REDIS_URI")
+    if given[0] and given[1]:
+        yield given[0], given[1]
+        return
+    with running_servers() as pair:
+        yield given[0] or pair.postgres_uri, given[1] or pair.redis_uri
+
+
+@pytest.fixture(scope="session")
+def postgres_uri(servers: tuple[str, str]) -> str:
+    """A Postgres whose user may create databases; see `database_uri` for one of the test's own."""
+    return servers[0]
+
+
+@pytest.fixture(scope="session")
+def redis_uri(servers: tuple[str, str]) -> str:
+    """A Redis shared by all tests; see `redis_prefix`."""
+    return servers[1]
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_uri: str) -> Iterator[str]:
+    """Name of a database with the newest schema, to clone."""
+    name = f"lgnb_template_{uuid.uuid4().hex}"
+    _administer(postgres_uri, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        uri = _with_database(postgres_uri, name)
+        # On a thread of its own, as the main thread's event loop belongs to the tests.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _migrate(uri)).result()
+        yield name
+    finally:
+        _administer(postgres_uri, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database_uri(postgres_uri: str, migrated_template: str) -> Iterator[str]:
+    """A migrated, empty database of this test alone."""
+    name = f"lgnb_test_{uuid.uuid4().hex}"
+    clone = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    _administer(postgres_uri, clone.format(sql.Identifier(name), sql.Identifier(migrated_template)))
+    try:
+        yield _with_database(postgres_uri, name)
+    finally:
+        _administer(postgres_uri, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def redis_prefix(redis_uri: str) -> Iterator[str]:
+    """First part of this test's keys. They are deleted after it, and each must have had an expiry by then."""
+    prefix = f"test-{uuid.uuid4().hex}"
+    yield prefix
+    with redis.Redis.from_url(redis_uri) as connection:
+        keys = list(connection.scan_iter(f"{prefix}*"))
+        immortal = [key.decode() for key in keys if connection.ttl(key) == -1]
+        if keys:
+            connection.delete(*keys)
+    assert not immortal, f"keys without expiry: {immortal}"
+
+
+def _with_database(uri: str, name: str) -> str:
+    return urlunsplit(urlsplit(uri)._replace(path=f"/{name}"))
+
+
+def _administer(uri: str, statement: sql.Composed) -> None:
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+async def _migrate(uri: str) -> None:
+    async with await psycopg.AsyncConnection.connect(uri) as connection:
+        await migrate(connection)
