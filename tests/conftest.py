@@ -101,6 +101,15 @@ def chromium() -> str:
     return path
 
 
+@pytest.fixture
+def data_dir(pytestconfig: pytest.Config) -> Iterator[Path]:
+    """A data directory for a host of this test alone."""
+    folder = Path(tempfile.mkdtemp(prefix="data-", dir=pytestconfig.stash[_HOME]))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 # -- Postgres and Redis -----------------------------------------------------------------------------------------------
 
 
