@@ -21,7 +21,8 @@ LgnbError
 ├── LeaseLost                 this attempt of a run is no longer the current one
 ├── SettingsError             a setting is wrong; the start stops with this sentence
 ├── EmbeddedError             the private Postgres or Valkey could not be started
-└── ConnectError              no lgnb server could be found or reached from this kernel
+├── ConnectError              no lgnb server could be found or reached from this kernel
+└── RunFailed                 a run followed from a kernel ended in an error or a timeout
 """
 
 from __future__ import annotations
@@ -92,12 +93,14 @@ class GraphLoadError(LgnbError):
 
     Attributes:
         graph_id: the key in langgraph.json.
+        reason: why, without the graph's name.
         traceback: the formatted traceback of the user's code, or an empty string.
     """
 
     def __init__(self, graph_id: str, reason: str, *, traceback: str = "") -> None:
         super().__init__(f"Graph {graph_id!r} could not be loaded: {reason}")
         self.graph_id = graph_id
+        self.reason = reason
         self.traceback = traceback
 
 
@@ -136,3 +139,22 @@ class EmbeddedError(LgnbError):
 
 class ConnectError(LgnbError):
     """No lgnb server could be found or reached; the message says what was tried."""
+
+
+class RunFailed(LgnbError):
+    """A run ended in an error or a timeout; raised to whoever waited for it.
+
+    Attributes:
+        error, reason: class name and text of the exception that ended the run.
+        traceback: the formatted frames of the user's code, or an empty string.
+        node: the node that raised, or an empty string.
+        run: the client's `Run`, with everything that came before the end.
+    """
+
+    def __init__(self, error: str, reason: str, *, traceback: str = "", node: str = "", run: object = None) -> None:
+        super().__init__(f"{error}: {reason}" if reason else error)
+        self.error = error
+        self.reason = reason
+        self.traceback = traceback
+        self.node = node
+        self.run = run

@@ -101,7 +101,8 @@ def _plain_once(value: Any) -> Any:
     if isinstance(value, BaseException):
         return describe_error(value)
     if dataclasses.is_dataclass(value):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if hasattr(value, f.name)}
+        names = [spec.name for spec in dataclasses.fields(value) if not spec.name.startswith("_")]
+        return {name: getattr(value, name) for name in names if hasattr(value, name)}
     if isinstance(value, tuple):
         names = getattr(value, "_fields", None)
         return list(value) if names is None else dict(zip(names, value, strict=False))

@@ -63,7 +63,7 @@ class GraphRegistry:
             GraphLoadError: the graph failed to load.
         """
         if graph_id in self.failures:
-            raise self.failures[graph_id]
+            raise self.failures[graph_id].with_traceback(None)  # or it would grow with every raise
         if graph_id not in self._sources:
             raise GraphNotFound(graph_id)
         return self._sources[graph_id]

@@ -98,7 +98,7 @@ MOMENT = datetime(2026, 11, 20, 9, 33, 31, 51572, tzinfo=UTC).replace(tzinfo=Non
         ),
         pytest.param(
             Nested(Plain("n", MOMENT)),
-            {"inner": {"name": "n", "when": "2026-11-20T09:33:31.051572", "_own": 1}},
+            {"inner": {"name": "n", "when": "2026-11-20T09:33:31.051572"}},
             id="dataclass",
         ),
         pytest.param(Point(1, b"\x00\xff"), {"x": 1, "y": "AP8="}, id="namedtuple"),
