@@ -1,0 +1,52 @@
+"""The magic itself: find the subcommand, run it, and tell what went wrong in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+
+from ..client.session import current_session
+from ..errors import LgnbError, RunFailed
+from .commands import COMMANDS, overview
+from .live import say
+from .parsing import find_command
+
+
+@magics_class
+class LgMagics(Magics):
+    """`%lg` and `%%lg`."""
+
+    @no_var_expand
+    @line_cell_magic
+    def lg(self, line: str, cell: str | None = None) -> Any:
+        name, _, rest = line.strip().partition(" ")
+        name = name or "status"
+        if name.startswith("-"):
+            name, rest = "status", line
+        command = find_command(COMMANDS, name)
+        arguments = command.parse(rest, cell)
+        try:
+            return command.run(self.shell, arguments)
+        except LgnbError as error:
+            _tell_in_one_line(error)
+            raise
+        finally:
+            for notice in current_session().take_notices():
+                say(notice)
+
+
+LgMagics.lg.__doc__ = overview()
+
+
+def _tell_in_one_line(error: LgnbError) -> None:
+    """Make IPython show this error without our frames: a failed run with its node's own, else one sentence."""
+
+    def lines() -> list[str]:
+        if isinstance(error, RunFailed):
+            where = f" (raised in node {error.node})" if error.node else ""
+            own = error.traceback.rstrip() or str(error)
+            return [f"{own}{where}"]
+        return [f"{type(error).__name__}: {error}"]
+
+    error._render_traceback_ = lines  # type: ignore[attr-defined]

@@ -1,0 +1,116 @@
+"""`%lg status`, `connect`, `assistants`, `assistant`, `graph`, and the help texts."""
+
+from __future__ import annotations
+
+import html
+import os
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from ..client import assistants as client
+from ..client.drawing import Drawing
+from ..client.render import is_live
+from ..client.session import current_session
+from ..client.tables import Table
+from ..errors import LgnbError
+from .live import say
+from .parsing import Arguments
+
+
+class Help:
+    """A help text that keeps its columns."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.text, "text/html": f"<pre>{html.escape(self.text)}</pre>"}
+
+
+def status(shell: Any, arguments: Arguments) -> Table:
+    """Where this notebook stands; with `-v` also where the server was looked for."""
+    session = current_session()
+    rows: list[dict[str, str]] = []
+    try:
+        connection = session.connection()
+        info = connection.call(lambda sdk: sdk.http.get("/info"))
+        names = [str(row["name"]) for row in session.assistants(refresh=True)]
+    except LgnbError as error:
+        if not arguments.flag("verbose"):
+            raise
+        rows = [_row("server", f"none: {error}")]
+    else:
+        where = f"{connection.server.url}, found by {connection.server.found_by}" if is_live() else "connected"
+        rows.append(_row("server", where))
+        if is_live():
+            rows.append(_row("version", f"{info.get('version')}, langgraph {info.get('langgraph_py_version')}"))
+        rows.extend(_workers(connection))
+        rows.append(_row("assistants", ", ".join(names) or "none"))
+        rows.extend(_row("failed graph", f"{one.get('graph_id')}: {one.get('error')}") for one in _failed(info))
+        rows.append(_row("assistant", session.assistant or "none chosen yet"))
+        thread = session.aliases.name("thread", session.thread_id) if session.thread_id else "none yet"
+        rows.append(_row("thread", thread))
+    if arguments.flag("verbose"):
+        rows.extend(_row(f"looked at {step.place}", step.outcome) for step in session.steps)
+    return Table(rows, columns=[("", lambda _, row: row["what"]), ("lgnb", lambda _, row: row["value"])])
+
+
+def connect(shell: Any, arguments: Arguments) -> Table:
+    """Use a named server, or search again."""
+    from ..client.connect import connect as use
+
+    if not arguments.words:
+        use()
+    else:
+        variable = arguments.flag("key-env") or "LGNB_API_KEY"
+        if arguments.flag("key-env") and not os.environ.get(variable):
+            raise UsageError(f"The environment variable {variable} is not set; put the key of the server there")
+        use(arguments.words[0], api_key=os.environ.get(variable) or None)
+    return status(shell, Arguments((), "", {}))
+
+
+def assistants(shell: Any, arguments: Arguments) -> Table:
+    """What this server can run."""
+    return client.list()
+
+
+def assistant(shell: Any, arguments: Arguments) -> None:
+    """Choose the current assistant."""
+    if not arguments.words:
+        raise UsageError("Say which assistant: %lg assistant NAME; %lg assistants lists them")
+    row = client.use(arguments.words[0])
+    say(f"The current assistant is {arguments.words[0]} (graph {row['graph_id']}).")
+
+
+def graph(shell: Any, arguments: Arguments) -> Drawing:
+    """The drawing of a graph."""
+    name = arguments.words[0] if arguments.words else current_session().assistant
+    if name is None:
+        raise UsageError("Say which graph: %lg graph NAME; %lg assistants lists them")
+    return client.graph(name, xray=bool(arguments.flag("xray")))
+
+
+def _row(what: str, value: str) -> dict[str, str]:
+    return {"what": what, "value": value}
+
+
+def _workers(connection: Any) -> list[dict[str, str]]:
+    """How many runs work and wait; a server that tells no metrics leaves the line out."""
+    if not is_live():
+        return []
+    try:
+        found = connection.call(lambda sdk: sdk.http.get("/metrics", params={"format": "json"}))
+        workers, queue = found["workers"], found["queue"]
+        text = f"{workers['active']} of {workers['max']} slots work, {queue['n_pending']} runs wait"
+    except (LgnbError, ValueError, KeyError, TypeError):
+        return []
+    return [_row("workers", text)]
+
+
+def _failed(info: Any) -> list[dict[str, Any]]:
+    own = info.get("lgnb") if isinstance(info, dict) else None
+    return list(own.get("failed_graphs") or []) if isinstance(own, dict) else []
