@@ -1,0 +1,409 @@
+"""LangGraph's checkpointer over a CheckpointStorage, built once per run and fenced by its attempt.
+
+Encodes and decodes on the thread that calls it, where the graph's classes belong; only bytes cross to the loop that
+owns the connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import random
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from uuid import UUID
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+    get_checkpoint_id,
+    get_serializable_checkpoint_metadata,
+)
+
+from ..json_encoding import jsonable
+from ..models.checkpoints import (
+    CheckpointFilter,
+    CheckpointKey,
+    DeltaHistory,
+    Fence,
+    NewCheckpoint,
+    NewValue,
+    NewWrites,
+    NextTasks,
+    SavedCheckpoint,
+    TaskWrite,
+)
+from .codec import Codec
+
+if TYPE_CHECKING:  # a kernel uses the saver over HTTP and must not load the database
+    from .storage import CheckpointStorage
+
+T = TypeVar("T")
+
+_MAX_INLINE_CHARACTERS = 100
+_VERSION_DIGITS = 10
+
+
+class Saver(BaseCheckpointSaver[str]):
+    """Saves and loads the checkpoints of one run, or of calls when there is no fence.
+
+    Args:
+        storage: where the bytes go.
+        codec: how values become bytes; give it the types of the graph's state.
+        fence: the attempt of the run. Each write raises LeaseLost, and changes nothing, once it is not current.
+        loop: the loop that owns the storage, when graphs run on another one. The synchronous methods need it.
+    """
+
+    def __init__(
+        self,
+        storage: CheckpointStorage,
+        codec: Codec | None = None,
+        *,
+        fence: Fence | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._codec = codec or Codec()
+        super().__init__(serde=self._codec.serde)
+        self._storage = storage
+        self._fence = fence
+        self._loop = loop
+
+    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Saver:
+        """This saver, also reviving these types; LangGraph calls it with the types of a graph's state."""
+        clone = copy.copy(self)
+        clone._codec = self._codec.with_allowed(extra_allowlist)
+        clone.serde = clone._codec.serde
+        return clone
+
+    def get_next_version(self, current: str | int | None, channel: None) -> str:
+        """The version after `current`. The random end keeps the versions of two branches apart."""
+        head = "0" if current is None else str(current).partition(".")[0]
+        # Versions are compared as text, so the number keeps the width it had.
+        width = max(len(head), _VERSION_DIGITS)
+        return f"{int(head) + 1:0{width}}.{random.getrandbits(48):012x}"
+
+    # reading
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        saved = await self._hop(self._storage.get(**_place(config), checkpoint_id=_checkpoint_id(config)))
+        return self._tuple(saved) if saved else None
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        saved = self._wait(self._storage.get(**_place(config), checkpoint_id=_checkpoint_id(config)))
+        return self._tuple(saved) if saved else None
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        for saved in await self._hop(self._storage.list(_filter(config, filter, before, limit))):
+            yield self._tuple(saved)
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        for saved in self._wait(self._storage.list(_filter(config, filter, before, limit))):
+            yield self._tuple(saved)
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        if not channels:
+            return {}
+        return self._histories(
+            await self._hop(
+                self._storage.delta_history(
+                    **_place(config), checkpoint_id=_checkpoint_id(config), channels=list(channels)
+                )
+            )
+        )
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        if not channels:
+            return {}
+        return self._histories(
+            self._wait(
+                self._storage.delta_history(
+                    **_place(config), checkpoint_id=_checkpoint_id(config), channels=list(channels)
+                )
+            )
+        )
+
+    # writing
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        new = self._new_checkpoint(config, checkpoint, metadata, new_versions)
+        await self._hop(self._storage.put(new, fence=self._fence))
+        return _config(new.key)
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        new = self._new_checkpoint(config, checkpoint, metadata, new_versions)
+        self._wait(self._storage.put(new, fence=self._fence))
+        return _config(new.key)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        new = self._new_writes(config, writes, task_id, task_path)
+        await self._hop(self._storage.put_writes(new, fence=self._fence))
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        new = self._new_writes(config, writes, task_id, task_path)
+        self._wait(self._storage.put_writes(new, fence=self._fence))
+
+    async def put_tasks(self, key: CheckpointKey, tasks: NextTasks) -> None:
+        """Save what follows a checkpoint, for readers without the graph; see `tasks_of_event`."""
+        await self._hop(self._storage.put_tasks(key, tasks, fence=self._fence))
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        await self._hop(self._storage.delete_threads([UUID(thread_id)]))
+
+    def delete_thread(self, thread_id: str) -> None:
+        self._wait(self._storage.delete_threads([UUID(thread_id)]))
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Undo what runs saved, also their writes onto older checkpoints; ids that are no UUID match nothing."""
+        await self._hop(self._storage.delete_for_runs(_uuids(run_ids)))
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        self._wait(self._storage.delete_for_runs(_uuids(run_ids)))
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        await self._hop(
+            self._storage.copy_thread(source_thread_id=UUID(source_thread_id), target_thread_id=UUID(target_thread_id))
+        )
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        self._wait(
+            self._storage.copy_thread(source_thread_id=UUID(source_thread_id), target_thread_id=UUID(target_thread_id))
+        )
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        await self._hop(self._pruning(thread_ids, strategy))
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        self._wait(self._pruning(thread_ids, strategy))
+
+    def _pruning(self, thread_ids: Sequence[str], strategy: str) -> Coroutine[Any, Any, None]:
+        ids = [UUID(thread_id) for thread_id in thread_ids]
+        if strategy == "keep_latest":
+            return self._storage.prune(ids)
+        if strategy == "delete":
+            return self._storage.delete_threads(ids)
+        raise ValueError(f"There is no prune strategy {strategy!r}; use keep_latest or delete.")
+
+    # between objects and bytes
+
+    def _new_checkpoint(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> NewCheckpoint:
+        values = checkpoint["channel_values"]
+        inline = {channel: self._codec.encode(value) for channel, value in values.items() if _is_small(value)}
+        merged = cast(dict[str, Any], get_serializable_checkpoint_metadata(config, metadata))
+        return NewCheckpoint(
+            key=CheckpointKey(**_place(config), checkpoint_id=UUID(checkpoint["id"])),
+            parent_checkpoint_id=_checkpoint_id(config),
+            run_id=self._run_id(merged.get("run_id")),
+            created_at=_time(checkpoint["ts"]),
+            checkpoint={
+                "v": checkpoint["v"],
+                "channel_versions": checkpoint["channel_versions"],
+                "versions_seen": checkpoint["versions_seen"],
+                "updated_channels": checkpoint.get("updated_channels"),
+            },
+            metadata=jsonable(merged),
+            inline=inline,
+            values=tuple(
+                NewValue(channel=channel, version=str(version), blob=self._codec.encode(values[channel]))
+                for channel, version in new_versions.items()
+                if channel in values and channel not in inline
+            ),
+        )
+
+    def _new_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
+    ) -> NewWrites:
+        # By index, since of two special writes of one kind the last one counts.
+        by_idx = {WRITES_IDX_MAP.get(channel, idx): (channel, value) for idx, (channel, value) in enumerate(writes)}
+        return NewWrites(
+            key=CheckpointKey(**_place(config), checkpoint_id=UUID(get_checkpoint_id(config))),
+            task_id=UUID(task_id),
+            task_path=task_path,
+            run_id=self._run_id(None),
+            writes=tuple(
+                TaskWrite(idx=idx, channel=channel, blob=self._codec.encode(value))
+                for idx, (channel, value) in by_idx.items()
+            ),
+        )
+
+    def _run_id(self, named: Any) -> UUID | None:
+        # The fence knows better than metadata, which callers may fill in.
+        if self._fence is not None:
+            return self._fence.run_id
+        return next(iter(_uuids([named])), None) if named else None
+
+    def _tuple(self, saved: SavedCheckpoint) -> CheckpointTuple:
+        key = saved.key
+        return CheckpointTuple(
+            config=_config(key),
+            checkpoint=cast(
+                Checkpoint,
+                {
+                    **saved.checkpoint,
+                    "id": str(key.checkpoint_id),
+                    "ts": saved.created_at.isoformat(),
+                    "channel_values": {channel: self._codec.decode(blob) for channel, blob in saved.values.items()},
+                },
+            ),
+            metadata=cast(CheckpointMetadata, saved.metadata),
+            parent_config=_config(key, saved.parent_checkpoint_id) if saved.parent_checkpoint_id else None,
+            pending_writes=[
+                (str(write.task_id), write.channel, self._codec.decode(write.blob)) for write in saved.writes
+            ],
+        )
+
+    def _histories(self, histories: Mapping[str, DeltaHistory]) -> dict[str, DeltaChannelHistory]:
+        return {channel: self._history(history) for channel, history in histories.items()}
+
+    def _history(self, history: DeltaHistory) -> DeltaChannelHistory:
+        found = DeltaChannelHistory(
+            writes=[(str(write.task_id), write.channel, self._codec.decode(write.blob)) for write in history.writes]
+        )
+        if history.seed is not None:
+            found["seed"] = self._codec.decode(history.seed)
+        return found
+
+    # between loops
+
+    async def _hop(self, call: Coroutine[Any, Any, T]) -> T:
+        """Run a storage call on the loop that owns it."""
+        if self._loop is None or self._loop is asyncio.get_running_loop():
+            return await call
+        return await asyncio.wrap_future(self._submit(call, self._loop))
+
+    def _wait(self, call: Coroutine[Any, Any, T]) -> T:
+        """Run a storage call from a thread, as `graph.invoke` inside a node does."""
+        problem = None
+        if self._loop is None:
+            problem = "This saver has no loop to run synchronous calls on; use ainvoke, astream or aget_state."
+        elif self._loop is _running_loop():
+            problem = "A synchronous call on the storage's own loop would wait for itself; use the async method."
+        if problem or self._loop is None:
+            call.close()
+            raise RuntimeError(problem)
+        return self._submit(call, self._loop).result()
+
+    @staticmethod
+    def _submit(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> Any:
+        try:
+            return asyncio.run_coroutine_threadsafe(call, loop)
+        except RuntimeError:  # the loop is closed: the process is on its way out
+            call.close()
+            raise
+
+
+def _is_small(value: Any) -> bool:
+    """Whether a value is kept in the checkpoint's row. Depends on nothing else, so that no version gets lost."""
+    return (
+        value is None
+        or type(value) in (bool, int, float)
+        or (type(value) is str and len(value) <= _MAX_INLINE_CHARACTERS)
+    )
+
+
+def _place(config: RunnableConfig) -> dict[str, Any]:
+    configurable = config.get("configurable", {})
+    return {
+        "thread_id": UUID(str(configurable["thread_id"])),
+        "checkpoint_ns": configurable.get("checkpoint_ns") or "",
+    }
+
+
+def _checkpoint_id(config: RunnableConfig) -> UUID | None:
+    checkpoint_id = get_checkpoint_id(config)
+    return UUID(checkpoint_id) if checkpoint_id else None
+
+
+def _config(key: CheckpointKey, checkpoint_id: UUID | None = None) -> RunnableConfig:
+    return {
+        "configurable": {
+            "thread_id": str(key.thread_id),
+            "checkpoint_ns": key.checkpoint_ns,
+            "checkpoint_id": str(checkpoint_id or key.checkpoint_id),
+        }
+    }
+
+
+def _filter(
+    config: RunnableConfig | None,
+    metadata: dict[str, Any] | None,
+    before: RunnableConfig | None,
+    limit: int | None,
+) -> CheckpointFilter:
+    configurable = (config or {}).get("configurable", {})
+    return CheckpointFilter(
+        thread_id=UUID(str(configurable["thread_id"])) if config else None,
+        checkpoint_ns=configurable.get("checkpoint_ns"),
+        checkpoint_id=_checkpoint_id(config) if config else None,
+        before=_checkpoint_id(before) if before else None,
+        metadata=jsonable(metadata) if metadata else None,
+        limit=limit,
+    )
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _uuids(names: Sequence[Any]) -> list[UUID]:
+    found: list[UUID] = []
+    for name in names:
+        try:
+            found.append(UUID(str(name)))
+        except ValueError:
+            continue
+    return found
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,127 @@
+"""Where encoded checkpoints are kept: the protocol every saver and reader speaks, and Postgres behind it.
+
+Arguments and answers are bytes, text and ids, so that the protocol can also be spoken over HTTP. Nothing is revived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from ..db.checkpoints import CheckpointRepository
+from ..db.database import Database
+from ..errors import LeaseLost
+from ..models.checkpoints import (
+    CheckpointFilter,
+    CheckpointKey,
+    DeltaHistory,
+    Fence,
+    NewCheckpoint,
+    NewWrites,
+    NextTasks,
+    SavedCheckpoint,
+)
+
+
+class CheckpointStorage(Protocol):
+    """Keeps checkpoints as bytes.
+
+    The methods that take a fence raise LeaseLost, and write nothing, when the fence no longer holds. All of them
+    may run twice with the same arguments and then change nothing the second time.
+    """
+
+    async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None: ...
+
+    async def put_writes(self, writes: NewWrites, *, fence: Fence | None = None) -> None: ...
+
+    async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None = None) -> None: ...
+
+    async def get(
+        self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
+    ) -> SavedCheckpoint | None:
+        """One checkpoint with values and writes, or the newest of the namespace; `tasks` is not filled."""
+        ...
+
+    async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:
+        """Checkpoints with values, writes and tasks, newest first."""
+        ...
+
+    async def delta_history(
+        self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None, channels: Sequence[str]
+    ) -> Mapping[str, DeltaHistory]: ...
+
+    async def delete_threads(self, thread_ids: Sequence[UUID]) -> None: ...
+
+    async def delete_for_runs(self, run_ids: Sequence[UUID]) -> None: ...
+
+    async def copy_thread(self, *, source_thread_id: UUID, target_thread_id: UUID) -> None: ...
+
+    async def prune(self, thread_ids: Sequence[UUID]) -> None:
+        """Keep the newest checkpoint of each namespace, and what its delta channels need."""
+        ...
+
+
+class PostgresStorage:
+    """CheckpointStorage on our own Postgres; each call is one statement, except a list, which is three."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None:
+        async with self._database.connection() as connection:
+            held = await CheckpointRepository(connection).put(checkpoint, fence=fence)
+        _require(held, fence)
+
+    async def put_writes(self, writes: NewWrites, *, fence: Fence | None = None) -> None:
+        async with self._database.connection() as connection:
+            held = await CheckpointRepository(connection).put_writes(writes, fence=fence)
+        _require(held, fence)
+
+    async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None = None) -> None:
+        async with self._database.connection() as connection:
+            held = await CheckpointRepository(connection).put_tasks(key, tasks, fence=fence)
+        _require(held, fence)
+
+    async def get(
+        self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
+    ) -> SavedCheckpoint | None:
+        async with self._database.connection() as connection:
+            return await CheckpointRepository(connection).get(
+                thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
+            )
+
+    async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:
+        async with self._database.connection() as connection:
+            return await CheckpointRepository(connection).page(which)
+
+    async def delta_history(
+        self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None, channels: Sequence[str]
+    ) -> Mapping[str, DeltaHistory]:
+        async with self._database.connection() as connection:
+            return await CheckpointRepository(connection).delta_history(
+                thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id, channels=channels
+            )
+
+    async def delete_threads(self, thread_ids: Sequence[UUID]) -> None:
+        async with self._database.connection() as connection:
+            await CheckpointRepository(connection).delete_for_threads(thread_ids)
+
+    async def delete_for_runs(self, run_ids: Sequence[UUID]) -> None:
+        async with self._database.connection() as connection:
+            await CheckpointRepository(connection).delete_for_runs(run_ids)
+
+    async def copy_thread(self, *, source_thread_id: UUID, target_thread_id: UUID) -> None:
+        async with self._database.connection() as connection:
+            await CheckpointRepository(connection).copy_thread(
+                source_thread_id=source_thread_id, target_thread_id=target_thread_id
+            )
+
+    async def prune(self, thread_ids: Sequence[UUID]) -> None:
+        async with self._database.connection() as connection:
+            await CheckpointRepository(connection).prune(thread_ids)
+
+
+def _require(held: bool, fence: Fence | None) -> None:
+    if not held and fence is not None:
+        raise LeaseLost(fence.run_id, fence.attempt)

@@ -1,0 +1,296 @@
+"""The checkpoint tables: bytes to rows and back. What the bytes mean is the codec's business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg import rows, sql
+from psycopg.types.json import Jsonb
+
+from ..models.checkpoints import (
+    NO_RUN,
+    Blob,
+    CheckpointFilter,
+    CheckpointKey,
+    DeltaHistory,
+    Fence,
+    NewCheckpoint,
+    NewWrites,
+    NextTasks,
+    SavedCheckpoint,
+    SavedWrite,
+    UsageRow,
+)
+from .queries import query
+from .repository import Repository, where
+
+_PAGE_COLUMNS = sql.SQL(
+    "SELECT c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.created_at, c.checkpoint, "
+    "c.metadata, c.inline_channels, c.inline_types, c.inline_values, "
+    "t.next, t.tasks, t.channels AS task_channels, t.is_single "
+    "FROM checkpoints AS c "
+    "LEFT JOIN checkpoint_tasks AS t USING (thread_id, checkpoint_ns, checkpoint_id)"
+)
+
+
+class CheckpointRepository(Repository):
+    """Statements on checkpoints. The saving ones answer whether their fence held; if not, nothing was written."""
+
+    async def put(self, new: NewCheckpoint, *, fence: Fence | None) -> bool:
+        return await self._fenced(
+            "checkpoint_put",
+            fence,
+            **_key(new.key),
+            parent_checkpoint_id=new.parent_checkpoint_id,
+            run_id=new.run_id,
+            created_at=new.created_at,
+            checkpoint=Jsonb(new.checkpoint),
+            metadata=Jsonb(new.metadata),
+            inline_channels=list(new.inline),
+            inline_types=[blob.type for blob in new.inline.values()],
+            inline_values=[blob.data for blob in new.inline.values()],
+            channels=[value.channel for value in new.values],
+            versions=[value.version for value in new.values],
+            types=[value.blob.type for value in new.values],
+            values=[value.blob.data for value in new.values],
+        )
+
+    async def put_writes(self, new: NewWrites, *, fence: Fence | None) -> bool:
+        return await self._fenced(
+            "checkpoint_put_writes",
+            fence,
+            **_key(new.key),
+            task_id=new.task_id,
+            task_path=new.task_path,
+            run_id=new.run_id or NO_RUN,
+            idxs=[write.idx for write in new.writes],
+            channels=[write.channel for write in new.writes],
+            types=[write.blob.type for write in new.writes],
+            values=[write.blob.data for write in new.writes],
+        )
+
+    async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None) -> bool:
+        return await self._fenced(
+            "checkpoint_put_tasks",
+            fence,
+            **_key(key),
+            next=list(tasks.next),
+            tasks=Jsonb(list(tasks.tasks)),
+            channels=list(tasks.channels),
+            is_single=tasks.is_single,
+        )
+
+    async def get(
+        self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
+    ) -> SavedCheckpoint | None:
+        """One checkpoint, or the newest of the namespace, without its tasks."""
+        name = "checkpoint_find_latest" if checkpoint_id is None else "checkpoint_get"
+        found = await self._rows(
+            query(name), thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
+        )
+        if not found:
+            return None
+        row = found[0]
+        return _checkpoint(
+            row,
+            values=_blobs(row["channels"], row["types"], row["blobs"]),
+            writes=tuple(
+                SavedWrite(task_id=task_id, task_path=path, idx=idx, channel=channel, blob=Blob(kind, data))
+                for task_id, path, idx, channel, kind, data in zip(
+                    row["task_ids"] or (),
+                    row["task_paths"] or (),
+                    row["idxs"] or (),
+                    row["write_channels"] or (),
+                    row["write_types"] or (),
+                    row["write_blobs"] or (),
+                    strict=True,
+                )
+            ),
+        )
+
+    async def page(
+        self, which: CheckpointFilter, *, with_values: bool = True, with_writes: bool = True
+    ) -> list[SavedCheckpoint]:
+        """Checkpoints with their tasks, newest first. A value that several share is fetched once."""
+        statement, params = _page(which)
+        page = await self._rows(statement, **params)
+        values = await self._values(page) if with_values else {}
+        writes = await self._writes(page) if with_writes else {}
+        return [
+            _checkpoint(
+                row,
+                values={
+                    channel: values[place]
+                    for channel, version in row["checkpoint"]["channel_versions"].items()
+                    if (place := (row["thread_id"], row["checkpoint_ns"], channel, str(version))) in values
+                },
+                writes=tuple(writes.get((row["thread_id"], row["checkpoint_ns"], row["checkpoint_id"]), ())),
+            )
+            for row in page
+        ]
+
+    async def delta_history(
+        self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None, channels: Sequence[str]
+    ) -> dict[str, DeltaHistory]:
+        found = await self._rows(
+            query("checkpoint_delta_history"),
+            thread_id=thread_id,
+            checkpoint_ns=checkpoint_ns,
+            checkpoint_id=checkpoint_id,
+            channels=list(channels),
+        )
+        seeds = {row["channel"]: Blob(row["type"], row["value"]) for row in found if row["kind"] == "seed"}
+        writes: dict[str, list[SavedWrite]] = {}
+        for row in found:
+            if row["kind"] == "write":
+                writes.setdefault(row["channel"], []).append(_write(row))
+        return {
+            channel: DeltaHistory(seed=seeds.get(channel), writes=tuple(writes.get(channel, ())))
+            for channel in channels
+        }
+
+    async def delete_for_threads(self, thread_ids: Iterable[UUID]) -> int:
+        """Number of checkpoints deleted. Deleting a thread runs this in its transaction."""
+        return await self._do("checkpoint_delete_for_threads", thread_ids=list(thread_ids))
+
+    async def delete_for_runs(self, run_ids: Iterable[UUID]) -> int:
+        """Number of checkpoints deleted. Rolling back a run runs this in its transaction."""
+        return int(await self._scalar("checkpoint_delete_for_runs", run_ids=list(run_ids)))
+
+    async def copy_thread(self, *, source_thread_id: UUID, target_thread_id: UUID) -> int:
+        """Number of checkpoints copied. Running it twice copies once."""
+        return await self._do(
+            "checkpoint_copy_thread", source_thread_id=source_thread_id, target_thread_id=target_thread_id
+        )
+
+    async def prune(self, thread_ids: Iterable[UUID]) -> int:
+        """Number of checkpoints deleted; the newest of each namespace stays."""
+        return int(await self._scalar("checkpoint_prune", thread_ids=list(thread_ids)))
+
+    async def usage(self, thread_id: UUID) -> list[UsageRow]:
+        return await self._all(UsageRow, "checkpoint_usage", thread_id=thread_id)
+
+    async def _fenced(self, name: str, fence: Fence | None, /, **params: Any) -> bool:
+        held = await self._scalar(
+            name,
+            fence_run_id=None if fence is None else fence.run_id,
+            fence_attempt=None if fence is None else fence.attempt,
+            **params,
+        )
+        return bool(held)
+
+    async def _rows(self, statement: Any, /, **params: Any) -> list[dict[str, Any]]:
+        # Binary results: values arrive as they are stored instead of in hex.
+        async with self._connection.cursor(binary=True, row_factory=rows.dict_row) as cursor:
+            await cursor.execute(statement, params)
+            return await cursor.fetchall()
+
+    async def _values(self, page: list[dict[str, Any]]) -> dict[tuple[UUID, str, str, str], Blob]:
+        wanted = {
+            (row["thread_id"], row["checkpoint_ns"], channel, str(version))
+            for row in page
+            for channel, version in row["checkpoint"]["channel_versions"].items()
+            if channel not in row["inline_channels"]
+        }
+        if not wanted:
+            return {}
+        thread_ids, namespaces, channels, versions = (list(column) for column in zip(*wanted, strict=True))
+        found = await self._rows(
+            query("checkpoint_list_values"),
+            thread_ids=thread_ids,
+            namespaces=namespaces,
+            channels=channels,
+            versions=versions,
+        )
+        return {
+            (row["thread_id"], row["checkpoint_ns"], row["channel"], row["version"]): Blob(row["type"], row["value"])
+            for row in found
+        }
+
+    async def _writes(self, page: list[dict[str, Any]]) -> dict[tuple[UUID, str, UUID], list[SavedWrite]]:
+        if not page:
+            return {}
+        found = await self._rows(
+            query("checkpoint_list_writes"),
+            thread_ids=[row["thread_id"] for row in page],
+            namespaces=[row["checkpoint_ns"] for row in page],
+            checkpoint_ids=[row["checkpoint_id"] for row in page],
+        )
+        writes: dict[tuple[UUID, str, UUID], list[SavedWrite]] = {}
+        for row in found:
+            place = (row["thread_id"], row["checkpoint_ns"], row["checkpoint_id"])
+            writes.setdefault(place, []).append(_write(row))
+        return writes
+
+
+def _page(which: CheckpointFilter) -> tuple[sql.Composed, dict[str, Any]]:
+    conditions: list[sql.Composable] = []
+    params: dict[str, Any] = {}
+    for column in ("thread_id", "checkpoint_ns", "checkpoint_id"):
+        value = getattr(which, column)
+        if value is not None:
+            conditions.append(sql.SQL("c.{} = {}").format(sql.Identifier(column), sql.Placeholder(column)))
+            params[column] = value
+    if which.before is not None:
+        conditions.append(sql.SQL("c.checkpoint_id < %(before)s"))
+        params["before"] = which.before
+    if which.metadata:
+        conditions.append(sql.SQL("c.metadata @> %(metadata)s"))
+        params["metadata"] = Jsonb(which.metadata)
+    statement = _PAGE_COLUMNS + where(conditions) + sql.SQL("\nORDER BY c.checkpoint_id DESC")
+    if which.limit is not None:
+        statement += sql.SQL("\nLIMIT %(limit)s")
+        params["limit"] = which.limit
+    return statement, params
+
+
+def _key(key: CheckpointKey) -> dict[str, Any]:
+    return {
+        "thread_id": key.thread_id,
+        "checkpoint_ns": key.checkpoint_ns,
+        "checkpoint_id": key.checkpoint_id,
+    }
+
+
+def _blobs(
+    channels: Sequence[str] | None, types: Sequence[str] | None, data: Sequence[bytes] | None
+) -> dict[str, Blob]:
+    parts = zip(channels or (), types or (), data or (), strict=True)
+    return {channel: Blob(kind, value) for channel, kind, value in parts}
+
+
+def _write(row: Mapping[str, Any]) -> SavedWrite:
+    return SavedWrite(
+        task_id=row["task_id"],
+        task_path=row["task_path"],
+        idx=row["idx"],
+        channel=row["channel"],
+        blob=Blob(row["type"], row["value"]),
+    )
+
+
+def _checkpoint(
+    row: Mapping[str, Any], *, values: Mapping[str, Blob], writes: tuple[SavedWrite, ...]
+) -> SavedCheckpoint:
+    tasks = None
+    if row.get("next") is not None:
+        tasks = NextTasks(
+            next=tuple(row["next"]),
+            tasks=tuple(row["tasks"]),
+            channels=tuple(row["task_channels"]),
+            is_single=row["is_single"],
+        )
+    return SavedCheckpoint(
+        key=CheckpointKey(
+            thread_id=row["thread_id"], checkpoint_ns=row["checkpoint_ns"], checkpoint_id=row["checkpoint_id"]
+        ),
+        parent_checkpoint_id=row["parent_checkpoint_id"],
+        created_at=row["created_at"],
+        checkpoint=row["checkpoint"],
+        metadata=row["metadata"],
+        values=_blobs(row["inline_channels"], row["inline_types"], row["inline_values"]) | dict(values),
+        writes=writes,
+        tasks=tasks,
+    )

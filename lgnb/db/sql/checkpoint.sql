@@ -1,0 +1,556 @@
+-- The four statements that a run uses to save (put, put_writes, put_tasks) begin with the same two CTEs:
+--
+--   held   the run's row, if this attempt still owns it. FOR SHARE is what makes the guard a fence: when another
+--          worker's take-over (an UPDATE of the same row) is under way but not committed, a plain SELECT would read
+--          the row as it was and let a stale write pass. FOR SHARE waits for that transaction, looks at the row
+--          again and then finds no match; and while a write holds the share lock, a take-over waits until the
+--          write has committed, so the next attempt reads it.
+--   fence  one row when the write may go ahead: there is no fence, or the fence holds. Every INSERT selects from it.
+--
+-- They return one row with the number of fences that held: 0 means that nothing was written.
+
+-- checkpoint_put --
+-- Save a checkpoint with the channel values that are new in it.
+WITH held AS (
+    SELECT 1 FROM runs
+    WHERE run_id = %(fence_run_id)s::uuid AND attempt = %(fence_attempt)s::integer AND status = 'running'
+    FOR SHARE
+), fence AS (
+    SELECT 1 AS holds WHERE %(fence_run_id)s::uuid IS NULL
+    UNION ALL
+    SELECT 1 FROM held
+), put_values AS (
+    INSERT INTO checkpoint_values (thread_id, checkpoint_ns, channel, version, type, value)
+    SELECT %(thread_id)s::uuid, %(checkpoint_ns)s::text, v.channel, v.version, v.type, v.value
+    FROM fence
+    CROSS JOIN unnest(%(channels)s::text[], %(versions)s::text[], %(types)s::text[], %(values)s::bytea[])
+        AS v (channel, version, type, value)
+    -- Versions are never reused, so a conflict is the same write come twice.
+    ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
+), put_checkpoint AS (
+    INSERT INTO checkpoints (
+        thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, run_id, created_at, checkpoint, metadata,
+        inline_channels, inline_types, inline_values
+    )
+    SELECT
+        %(thread_id)s::uuid, %(checkpoint_ns)s::text, %(checkpoint_id)s::uuid, %(parent_checkpoint_id)s::uuid,
+        %(run_id)s::uuid, %(created_at)s::timestamptz, %(checkpoint)s::jsonb, %(metadata)s::jsonb,
+        %(inline_channels)s::text[], %(inline_types)s::text[], %(inline_values)s::bytea[]
+    FROM fence
+    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id) DO UPDATE SET
+        checkpoint = EXCLUDED.checkpoint,
+        metadata = EXCLUDED.metadata,
+        inline_channels = EXCLUDED.inline_channels,
+        inline_types = EXCLUDED.inline_types,
+        inline_values = EXCLUDED.inline_values
+)
+SELECT count(*) FROM fence;
+
+-- checkpoint_put_writes --
+-- Save what one task wrote; special writes (negative idx) replace, regular ones stay as they were first written.
+WITH held AS (
+    SELECT 1 FROM runs
+    WHERE run_id = %(fence_run_id)s::uuid AND attempt = %(fence_attempt)s::integer AND status = 'running'
+    FOR SHARE
+), fence AS (
+    SELECT 1 AS holds WHERE %(fence_run_id)s::uuid IS NULL
+    UNION ALL
+    SELECT 1 FROM held
+), put_writes AS (
+    INSERT INTO checkpoint_writes (
+        thread_id, checkpoint_ns, checkpoint_id, task_id, idx, run_id, task_path, channel, type, value
+    )
+    SELECT
+        %(thread_id)s::uuid, %(checkpoint_ns)s::text, %(checkpoint_id)s::uuid, %(task_id)s::uuid, w.idx,
+        %(run_id)s::uuid, %(task_path)s::text, w.channel, w.type, w.value
+    FROM fence
+    CROSS JOIN unnest(%(idxs)s::integer[], %(channels)s::text[], %(types)s::text[], %(values)s::bytea[])
+        AS w (idx, channel, type, value)
+    WHERE w.idx < 0 OR NOT EXISTS (
+        SELECT 1 FROM checkpoint_writes AS old
+        WHERE old.thread_id = %(thread_id)s::uuid AND old.checkpoint_ns = %(checkpoint_ns)s::text
+            AND old.checkpoint_id = %(checkpoint_id)s::uuid AND old.task_id = %(task_id)s::uuid
+            AND old.idx = w.idx
+    )
+    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, run_id) DO UPDATE SET
+        task_path = EXCLUDED.task_path,
+        channel = EXCLUDED.channel,
+        type = EXCLUDED.type,
+        value = EXCLUDED.value,
+        written_at = EXCLUDED.written_at
+        WHERE EXCLUDED.idx < 0
+)
+SELECT count(*) FROM fence;
+
+-- checkpoint_put_tasks --
+-- Save what a reader of a checkpoint needs and only the graph knows; saying it again costs no write.
+WITH held AS (
+    SELECT 1 FROM runs
+    WHERE run_id = %(fence_run_id)s::uuid AND attempt = %(fence_attempt)s::integer AND status = 'running'
+    FOR SHARE
+), fence AS (
+    SELECT 1 AS holds WHERE %(fence_run_id)s::uuid IS NULL
+    UNION ALL
+    SELECT 1 FROM held
+), put_tasks AS (
+    INSERT INTO checkpoint_tasks AS old (
+        thread_id, checkpoint_ns, checkpoint_id, next, tasks, channels, is_single
+    )
+    SELECT
+        %(thread_id)s::uuid, %(checkpoint_ns)s::text, %(checkpoint_id)s::uuid, %(next)s::text[], %(tasks)s::jsonb,
+        %(channels)s::text[], %(is_single)s::boolean
+    FROM fence
+    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id) DO UPDATE SET
+        next = EXCLUDED.next,
+        tasks = EXCLUDED.tasks,
+        channels = EXCLUDED.channels,
+        is_single = EXCLUDED.is_single
+        WHERE (old.next, old.tasks, old.channels, old.is_single)
+            IS DISTINCT FROM (EXCLUDED.next, EXCLUDED.tasks, EXCLUDED.channels, EXCLUDED.is_single)
+)
+SELECT count(*) FROM fence;
+
+-- checkpoint_get --
+-- One checkpoint with its values and pending writes, in one round trip.
+SELECT
+    c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.created_at, c.checkpoint, c.metadata,
+    c.inline_channels, c.inline_types, c.inline_values,
+    v.channels, v.types, v.blobs,
+    w.task_ids, w.task_paths, w.idxs, w.write_channels, w.write_types, w.write_blobs
+FROM checkpoints AS c
+CROSS JOIN LATERAL (
+    SELECT array_agg(v.channel) AS channels, array_agg(v.type) AS types, array_agg(v.value) AS blobs
+    FROM jsonb_each_text(c.checkpoint -> 'channel_versions') AS seen (channel, version)
+    JOIN checkpoint_values AS v
+        ON v.thread_id = c.thread_id AND v.checkpoint_ns = c.checkpoint_ns
+        AND v.channel = seen.channel AND v.version = seen.version
+) AS v
+CROSS JOIN LATERAL (
+    SELECT
+        array_agg(w.task_id ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS task_ids,
+        array_agg(w.task_path ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS task_paths,
+        array_agg(w.idx ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS idxs,
+        array_agg(w.channel ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_channels,
+        array_agg(w.type ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_types,
+        array_agg(w.value ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_blobs
+    FROM (
+        SELECT DISTINCT ON (p.task_id, p.idx) p.task_id, p.task_path, p.idx, p.channel, p.type, p.value
+        FROM checkpoint_writes AS p
+        WHERE p.thread_id = c.thread_id AND p.checkpoint_ns = c.checkpoint_ns
+            AND p.checkpoint_id = c.checkpoint_id
+        ORDER BY p.task_id, p.idx, p.written_at DESC
+    ) AS w
+) AS w
+WHERE c.thread_id = %(thread_id)s
+    AND c.checkpoint_ns = %(checkpoint_ns)s
+    AND c.checkpoint_id = %(checkpoint_id)s;
+
+-- checkpoint_find_latest --
+-- The newest checkpoint of a namespace, in the same shape as checkpoint_get.
+SELECT
+    c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.created_at, c.checkpoint, c.metadata,
+    c.inline_channels, c.inline_types, c.inline_values,
+    v.channels, v.types, v.blobs,
+    w.task_ids, w.task_paths, w.idxs, w.write_channels, w.write_types, w.write_blobs
+FROM (
+    SELECT
+        thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, created_at, checkpoint, metadata,
+        inline_channels, inline_types, inline_values
+    FROM checkpoints
+    WHERE thread_id = %(thread_id)s AND checkpoint_ns = %(checkpoint_ns)s
+    ORDER BY checkpoint_id DESC
+    LIMIT 1
+) AS c
+CROSS JOIN LATERAL (
+    SELECT array_agg(v.channel) AS channels, array_agg(v.type) AS types, array_agg(v.value) AS blobs
+    FROM jsonb_each_text(c.checkpoint -> 'channel_versions') AS seen (channel, version)
+    JOIN checkpoint_values AS v
+        ON v.thread_id = c.thread_id AND v.checkpoint_ns = c.checkpoint_ns
+        AND v.channel = seen.channel AND v.version = seen.version
+) AS v
+CROSS JOIN LATERAL (
+    SELECT
+        array_agg(w.task_id ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS task_ids,
+        array_agg(w.task_path ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS task_paths,
+        array_agg(w.idx ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS idxs,
+        array_agg(w.channel ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_channels,
+        array_agg(w.type ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_types,
+        array_agg(w.value ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_blobs
+    FROM (
+        SELECT DISTINCT ON (p.task_id, p.idx) p.task_id, p.task_path, p.idx, p.channel, p.type, p.value
+        FROM checkpoint_writes AS p
+        WHERE p.thread_id = c.thread_id AND p.checkpoint_ns = c.checkpoint_ns
+            AND p.checkpoint_id = c.checkpoint_id
+        ORDER BY p.task_id, p.idx, p.written_at DESC
+    ) AS w
+) AS w;
+
+-- checkpoint_list_values --
+-- The values of a page of checkpoints, each version once.
+SELECT v.thread_id, v.checkpoint_ns, v.channel, v.version, v.type, v.value
+FROM unnest(%(thread_ids)s::uuid[], %(namespaces)s::text[], %(channels)s::text[], %(versions)s::text[])
+    AS seen (thread_id, checkpoint_ns, channel, version)
+JOIN checkpoint_values AS v
+    ON v.thread_id = seen.thread_id AND v.checkpoint_ns = seen.checkpoint_ns
+    AND v.channel = seen.channel AND v.version = seen.version;
+
+-- checkpoint_list_writes --
+-- The pending writes of a page of checkpoints, in the order in which a superstep applies them.
+SELECT
+    w.thread_id, w.checkpoint_ns, w.checkpoint_id, w.task_id, w.task_path, w.idx, w.channel, w.type, w.value
+FROM (
+    SELECT DISTINCT ON (p.thread_id, p.checkpoint_ns, p.checkpoint_id, p.task_id, p.idx)
+        p.thread_id, p.checkpoint_ns, p.checkpoint_id, p.task_id, p.task_path, p.idx, p.channel, p.type, p.value
+    FROM unnest(%(thread_ids)s::uuid[], %(namespaces)s::text[], %(checkpoint_ids)s::uuid[])
+        AS page (thread_id, checkpoint_ns, checkpoint_id)
+    JOIN checkpoint_writes AS p
+        ON p.thread_id = page.thread_id AND p.checkpoint_ns = page.checkpoint_ns
+        AND p.checkpoint_id = page.checkpoint_id
+    ORDER BY p.thread_id, p.checkpoint_ns, p.checkpoint_id, p.task_id, p.idx, p.written_at DESC
+) AS w
+ORDER BY w.task_path COLLATE "C", w.task_id, w.idx;
+
+-- checkpoint_delta_history --
+-- For each channel the writes on the way from a checkpoint up to the nearest ancestor that stored its value,
+-- oldest first, and that value. kind is 'write' or 'seed'.
+WITH RECURSIVE walk AS (
+    SELECT c.parent_checkpoint_id AS checkpoint_id, 1 AS depth, %(channels)s::text[] AS channels
+    FROM checkpoints AS c
+    WHERE c.thread_id = %(thread_id)s::uuid
+        AND c.checkpoint_ns = %(checkpoint_ns)s::text
+        AND c.checkpoint_id = coalesce(%(checkpoint_id)s::uuid, (
+            SELECT checkpoint_id FROM checkpoints
+            WHERE thread_id = %(thread_id)s::uuid AND checkpoint_ns = %(checkpoint_ns)s::text
+            ORDER BY checkpoint_id DESC
+            LIMIT 1
+        ))
+    UNION ALL
+    SELECT c.parent_checkpoint_id, walk.depth + 1, ARRAY(
+        SELECT wanted.channel
+        FROM unnest(walk.channels) AS wanted (channel)
+        WHERE wanted.channel <> ALL (c.inline_channels)
+            AND NOT EXISTS (
+                SELECT 1 FROM checkpoint_values AS v
+                WHERE v.thread_id = %(thread_id)s::uuid AND v.checkpoint_ns = %(checkpoint_ns)s::text
+                    AND v.channel = wanted.channel
+                    AND v.version = c.checkpoint -> 'channel_versions' ->> wanted.channel
+            )
+    )
+    FROM walk
+    JOIN checkpoints AS c
+        ON c.thread_id = %(thread_id)s::uuid AND c.checkpoint_ns = %(checkpoint_ns)s::text
+        AND c.checkpoint_id = walk.checkpoint_id
+    WHERE cardinality(walk.channels) > 0
+), steps AS (
+    SELECT checkpoint_id, depth, channels FROM walk WHERE checkpoint_id IS NOT NULL AND cardinality(channels) > 0
+)
+SELECT
+    'write' AS kind, steps.depth, w.channel, w.type, w.value, w.task_id, w.task_path COLLATE "C" AS task_path, w.idx
+FROM steps
+JOIN checkpoint_writes AS w
+    ON w.thread_id = %(thread_id)s::uuid AND w.checkpoint_ns = %(checkpoint_ns)s::text
+    AND w.checkpoint_id = steps.checkpoint_id AND w.channel = ANY (steps.channels)
+UNION ALL
+SELECT 'seed', steps.depth, v.channel, v.type, v.value, NULL, '', 0
+FROM steps
+JOIN checkpoints AS c
+    ON c.thread_id = %(thread_id)s::uuid AND c.checkpoint_ns = %(checkpoint_ns)s::text
+    AND c.checkpoint_id = steps.checkpoint_id
+CROSS JOIN unnest(steps.channels) AS wanted (channel)
+JOIN checkpoint_values AS v
+    ON v.thread_id = %(thread_id)s::uuid AND v.checkpoint_ns = %(checkpoint_ns)s::text
+    AND v.channel = wanted.channel AND v.version = c.checkpoint -> 'channel_versions' ->> wanted.channel
+UNION ALL
+SELECT 'seed', steps.depth, i.channel, i.type, i.value, NULL, '', 0
+FROM steps
+JOIN checkpoints AS c
+    ON c.thread_id = %(thread_id)s::uuid AND c.checkpoint_ns = %(checkpoint_ns)s::text
+    AND c.checkpoint_id = steps.checkpoint_id
+CROSS JOIN unnest(c.inline_channels, c.inline_types, c.inline_values) AS i (channel, type, value)
+WHERE i.channel = ANY (steps.channels)
+ORDER BY depth DESC, task_path, task_id, idx;
+
+-- checkpoint_delete_for_threads --
+-- Everything saved for these threads; run it in the transaction that deletes them.
+WITH gone_values AS (
+    DELETE FROM checkpoint_values WHERE thread_id = ANY (%(thread_ids)s::uuid[])
+), gone_writes AS (
+    DELETE FROM checkpoint_writes WHERE thread_id = ANY (%(thread_ids)s::uuid[])
+), gone_tasks AS (
+    DELETE FROM checkpoint_tasks WHERE thread_id = ANY (%(thread_ids)s::uuid[])
+)
+DELETE FROM checkpoints WHERE thread_id = ANY (%(thread_ids)s::uuid[]);
+
+-- checkpoint_delete_for_runs --
+-- Take back what runs saved: their checkpoints, what they wrote onto older ones, and values nobody else uses.
+-- Checkpoints from which a surviving one still rebuilds a delta channel stay.
+WITH RECURSIVE marked AS (
+    SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints WHERE run_id = ANY (%(run_ids)s::uuid[])
+), place AS (
+    SELECT DISTINCT thread_id, checkpoint_ns FROM marked
+), delta AS (
+    SELECT DISTINCT c.thread_id, c.checkpoint_ns, counted.channel
+    FROM place
+    JOIN checkpoints AS c USING (thread_id, checkpoint_ns)
+    CROSS JOIN LATERAL jsonb_object_keys(c.metadata -> 'counters_since_delta_snapshot') AS counted (channel)
+    WHERE jsonb_typeof(c.metadata -> 'counters_since_delta_snapshot') = 'object'
+), walk AS (
+    -- From each survivor whose parent is marked, and for the channels that it did not store itself.
+    SELECT c.thread_id, c.checkpoint_ns, c.parent_checkpoint_id AS checkpoint_id, ARRAY(
+        SELECT delta.channel FROM delta
+        WHERE delta.thread_id = c.thread_id AND delta.checkpoint_ns = c.checkpoint_ns
+            AND c.checkpoint -> 'channel_versions' ? delta.channel
+            AND NOT EXISTS (
+                SELECT 1 FROM checkpoint_values AS v
+                WHERE v.thread_id = c.thread_id AND v.checkpoint_ns = c.checkpoint_ns
+                    AND v.channel = delta.channel
+                    AND v.version = c.checkpoint -> 'channel_versions' ->> delta.channel
+            )
+    ) AS channels
+    FROM marked
+    JOIN checkpoints AS c
+        ON c.thread_id = marked.thread_id AND c.checkpoint_ns = marked.checkpoint_ns
+        AND c.parent_checkpoint_id = marked.checkpoint_id
+    WHERE c.run_id IS NULL OR c.run_id <> ALL (%(run_ids)s::uuid[])
+    UNION
+    SELECT c.thread_id, c.checkpoint_ns, c.parent_checkpoint_id, ARRAY(
+        SELECT wanted.channel
+        FROM unnest(walk.channels) AS wanted (channel)
+        WHERE c.checkpoint -> 'channel_versions' ? wanted.channel
+            AND NOT EXISTS (
+                SELECT 1 FROM checkpoint_values AS v
+                WHERE v.thread_id = c.thread_id AND v.checkpoint_ns = c.checkpoint_ns
+                    AND v.channel = wanted.channel
+                    AND v.version = c.checkpoint -> 'channel_versions' ->> wanted.channel
+            )
+    )
+    FROM walk
+    JOIN checkpoints AS c USING (thread_id, checkpoint_ns, checkpoint_id)
+    WHERE cardinality(walk.channels) > 0
+), needed AS (
+    SELECT DISTINCT thread_id, checkpoint_ns, checkpoint_id FROM walk WHERE cardinality(channels) > 0
+), dropped AS (
+    DELETE FROM checkpoints AS c
+    USING marked
+    WHERE c.thread_id = marked.thread_id AND c.checkpoint_ns = marked.checkpoint_ns
+        AND c.checkpoint_id = marked.checkpoint_id
+        AND NOT EXISTS (
+            SELECT 1 FROM needed
+            WHERE needed.thread_id = c.thread_id AND needed.checkpoint_ns = c.checkpoint_ns
+                AND needed.checkpoint_id = c.checkpoint_id
+        )
+    RETURNING c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.checkpoint -> 'channel_versions' AS versions
+), dropped_writes AS (
+    DELETE FROM checkpoint_writes AS w
+    USING dropped
+    WHERE w.thread_id = dropped.thread_id AND w.checkpoint_ns = dropped.checkpoint_ns
+        AND w.checkpoint_id = dropped.checkpoint_id
+), withdrawn_writes AS (
+    DELETE FROM checkpoint_writes AS w
+    WHERE w.run_id = ANY (%(run_ids)s::uuid[])
+        AND w.run_id <> '00000000-0000-0000-0000-000000000000'
+        AND NOT EXISTS (
+            SELECT 1 FROM needed
+            WHERE needed.thread_id = w.thread_id AND needed.checkpoint_ns = w.checkpoint_ns
+                AND needed.checkpoint_id = w.checkpoint_id
+        )
+), dropped_tasks AS (
+    DELETE FROM checkpoint_tasks AS t
+    USING dropped
+    WHERE t.thread_id = dropped.thread_id AND t.checkpoint_ns = dropped.checkpoint_ns
+        AND t.checkpoint_id = dropped.checkpoint_id
+), freed AS (
+    SELECT dropped.thread_id, dropped.checkpoint_ns, seen.channel, seen.version
+    FROM dropped
+    CROSS JOIN LATERAL jsonb_each_text(dropped.versions) AS seen (channel, version)
+    EXCEPT
+    SELECT c.thread_id, c.checkpoint_ns, seen.channel, seen.version
+    FROM place
+    JOIN checkpoints AS c USING (thread_id, checkpoint_ns)
+    CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS seen (channel, version)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM dropped
+        WHERE dropped.thread_id = c.thread_id AND dropped.checkpoint_ns = c.checkpoint_ns
+            AND dropped.checkpoint_id = c.checkpoint_id
+    )
+), dropped_values AS (
+    DELETE FROM checkpoint_values AS v
+    USING freed
+    WHERE v.thread_id = freed.thread_id AND v.checkpoint_ns = freed.checkpoint_ns
+        AND v.channel = freed.channel AND v.version = freed.version
+), severed AS (
+    UPDATE checkpoints AS c
+    SET parent_checkpoint_id = NULL
+    FROM dropped
+    WHERE c.thread_id = dropped.thread_id AND c.checkpoint_ns = dropped.checkpoint_ns
+        AND c.parent_checkpoint_id = dropped.checkpoint_id
+        AND (
+            c.run_id IS NULL OR c.run_id <> ALL (%(run_ids)s::uuid[])
+            OR EXISTS (
+                SELECT 1 FROM needed
+                WHERE needed.thread_id = c.thread_id AND needed.checkpoint_ns = c.checkpoint_ns
+                    AND needed.checkpoint_id = c.checkpoint_id
+            )
+        )
+)
+SELECT count(*) FROM dropped;
+
+-- checkpoint_copy_thread --
+-- Give a new thread all that another one saved. The copies belong to no run: rolling back the run must not touch them.
+WITH copied_values AS (
+    INSERT INTO checkpoint_values (thread_id, checkpoint_ns, channel, version, type, value)
+    SELECT %(target_thread_id)s::uuid, checkpoint_ns, channel, version, type, value
+    FROM checkpoint_values
+    WHERE thread_id = %(source_thread_id)s::uuid
+    ON CONFLICT DO NOTHING
+), copied_writes AS (
+    INSERT INTO checkpoint_writes (
+        thread_id, checkpoint_ns, checkpoint_id, task_id, idx, run_id, task_path, channel, type, value, written_at
+    )
+    SELECT DISTINCT ON (checkpoint_ns, checkpoint_id, task_id, idx)
+        %(target_thread_id)s::uuid, checkpoint_ns, checkpoint_id, task_id, idx,
+        '00000000-0000-0000-0000-000000000000'::uuid, task_path, channel, type, value, written_at
+    FROM checkpoint_writes
+    WHERE thread_id = %(source_thread_id)s::uuid
+    ORDER BY checkpoint_ns, checkpoint_id, task_id, idx, checkpoint_writes.written_at DESC
+    ON CONFLICT DO NOTHING
+), copied_tasks AS (
+    INSERT INTO checkpoint_tasks (thread_id, checkpoint_ns, checkpoint_id, next, tasks, channels, is_single)
+    SELECT %(target_thread_id)s::uuid, checkpoint_ns, checkpoint_id, next, tasks, channels, is_single
+    FROM checkpoint_tasks
+    WHERE thread_id = %(source_thread_id)s::uuid
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO checkpoints (
+    thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, run_id, created_at, checkpoint, metadata,
+    inline_channels, inline_types, inline_values
+)
+SELECT
+    %(target_thread_id)s::uuid, checkpoint_ns, checkpoint_id, parent_checkpoint_id, NULL, created_at, checkpoint,
+    metadata, inline_channels, inline_types, inline_values
+FROM checkpoints
+WHERE thread_id = %(source_thread_id)s::uuid
+ON CONFLICT DO NOTHING;
+
+-- checkpoint_prune --
+-- Keep the newest checkpoint of each namespace, and the ancestors from which it rebuilds its delta channels.
+-- The namespace of one subgraph call goes with the root checkpoint that started the call.
+WITH RECURSIVE head AS (
+    SELECT DISTINCT ON (thread_id, checkpoint_ns)
+        thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata -> 'parents' ->> '' AS root_id
+    FROM checkpoints
+    WHERE thread_id = ANY (%(thread_ids)s::uuid[])
+    ORDER BY thread_id, checkpoint_ns, checkpoint_id DESC
+), delta AS (
+    SELECT DISTINCT c.thread_id, c.checkpoint_ns, counted.channel
+    FROM checkpoints AS c
+    CROSS JOIN LATERAL jsonb_object_keys(c.metadata -> 'counters_since_delta_snapshot') AS counted (channel)
+    WHERE c.thread_id = ANY (%(thread_ids)s::uuid[])
+        AND jsonb_typeof(c.metadata -> 'counters_since_delta_snapshot') = 'object'
+), walk AS (
+    SELECT head.thread_id, head.checkpoint_ns, head.checkpoint_id, true AS is_head, ARRAY(
+        SELECT delta.channel FROM delta
+        WHERE delta.thread_id = head.thread_id AND delta.checkpoint_ns = head.checkpoint_ns
+    ) AS channels
+    FROM head
+    -- A call's namespace has its task id after a colon. It is over once the root has moved on; while the root
+    -- checkpoint that started it is not there at all, it may only not have been saved yet.
+    WHERE strpos(head.checkpoint_ns, ':') = 0
+        OR NOT EXISTS (
+            SELECT 1 FROM checkpoints AS root
+            WHERE root.thread_id = head.thread_id AND root.checkpoint_ns = ''
+                AND root.checkpoint_id::text = head.root_id
+        )
+        OR EXISTS (
+            SELECT 1 FROM head AS root
+            WHERE root.thread_id = head.thread_id AND root.checkpoint_ns = ''
+                AND root.checkpoint_id::text = head.root_id
+        )
+    UNION ALL
+    SELECT c.thread_id, c.checkpoint_ns, c.parent_checkpoint_id, false, ARRAY(
+        SELECT wanted.channel
+        FROM unnest(walk.channels) AS wanted (channel)
+        WHERE c.checkpoint -> 'channel_versions' ? wanted.channel
+            AND NOT EXISTS (
+                SELECT 1 FROM checkpoint_values AS v
+                WHERE v.thread_id = c.thread_id AND v.checkpoint_ns = c.checkpoint_ns
+                    AND v.channel = wanted.channel
+                    AND v.version = c.checkpoint -> 'channel_versions' ->> wanted.channel
+            )
+    )
+    FROM walk
+    JOIN checkpoints AS c USING (thread_id, checkpoint_ns, checkpoint_id)
+    WHERE cardinality(walk.channels) > 0
+), kept AS (
+    SELECT thread_id, checkpoint_ns, checkpoint_id FROM walk WHERE is_head OR cardinality(channels) > 0
+), dropped AS (
+    DELETE FROM checkpoints AS c
+    WHERE c.thread_id = ANY (%(thread_ids)s::uuid[])
+        AND NOT EXISTS (
+            SELECT 1 FROM kept
+            WHERE kept.thread_id = c.thread_id AND kept.checkpoint_ns = c.checkpoint_ns
+                AND kept.checkpoint_id = c.checkpoint_id
+        )
+    RETURNING c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.checkpoint -> 'channel_versions' AS versions
+), dropped_writes AS (
+    DELETE FROM checkpoint_writes AS w
+    USING dropped
+    WHERE w.thread_id = dropped.thread_id AND w.checkpoint_ns = dropped.checkpoint_ns
+        AND w.checkpoint_id = dropped.checkpoint_id
+), dropped_tasks AS (
+    -- Also those whose checkpoint was never saved, because the run saves only at its exit.
+    DELETE FROM checkpoint_tasks AS t
+    USING head
+    WHERE t.thread_id = head.thread_id AND t.checkpoint_ns = head.checkpoint_ns
+        AND t.checkpoint_id <= head.checkpoint_id
+        AND NOT EXISTS (
+            SELECT 1 FROM kept
+            WHERE kept.thread_id = t.thread_id AND kept.checkpoint_ns = t.checkpoint_ns
+                AND kept.checkpoint_id = t.checkpoint_id
+        )
+), freed AS (
+    SELECT dropped.thread_id, dropped.checkpoint_ns, seen.channel, seen.version
+    FROM dropped
+    CROSS JOIN LATERAL jsonb_each_text(dropped.versions) AS seen (channel, version)
+    EXCEPT
+    SELECT c.thread_id, c.checkpoint_ns, seen.channel, seen.version
+    FROM kept
+    JOIN checkpoints AS c USING (thread_id, checkpoint_ns, checkpoint_id)
+    CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS seen (channel, version)
+), dropped_values AS (
+    DELETE FROM checkpoint_values AS v
+    USING freed
+    WHERE v.thread_id = freed.thread_id AND v.checkpoint_ns = freed.checkpoint_ns
+        AND v.channel = freed.channel AND v.version = freed.version
+), severed AS (
+    UPDATE checkpoints AS c
+    SET parent_checkpoint_id = NULL
+    FROM kept
+    WHERE c.thread_id = kept.thread_id AND c.checkpoint_ns = kept.checkpoint_ns
+        AND c.checkpoint_id = kept.checkpoint_id
+        AND c.parent_checkpoint_id IS NOT NULL
+        AND NOT EXISTS (
+            SELECT 1 FROM kept AS parent
+            WHERE parent.thread_id = c.thread_id AND parent.checkpoint_ns = c.checkpoint_ns
+                AND parent.checkpoint_id = c.parent_checkpoint_id
+        )
+)
+SELECT count(*) FROM dropped;
+
+-- checkpoint_usage --
+-- Rows and stored bytes of one thread, by kind and channel; channel is null for checkpoints and writes.
+SELECT 'checkpoints' AS kind, NULL AS channel, count(*) AS rows,
+    coalesce(sum(
+        pg_column_size(checkpoint) + pg_column_size(metadata) + coalesce(pg_column_size(inline_values), 0)
+    ), 0)::bigint AS bytes
+FROM checkpoints
+WHERE thread_id = %(thread_id)s
+UNION ALL
+SELECT 'values', channel, count(*), sum(octet_length(value))::bigint
+FROM checkpoint_values
+WHERE thread_id = %(thread_id)s
+GROUP BY channel
+UNION ALL
+SELECT 'writes', NULL, count(*), coalesce(sum(octet_length(value)), 0)::bigint
+FROM checkpoint_writes
+WHERE thread_id = %(thread_id)s;

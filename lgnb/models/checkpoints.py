@@ -1,0 +1,156 @@
+"""Saved states as bytes and ids: what travels between the process that owns a graph and the storage.
+
+No value in here is ever a revived object; the codec makes these from objects, the storage makes rows of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+NO_RUN = UUID(int=0)
+"""Stands for "no run" where a run's id is part of a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One encoded value. `type` names the encoding, such as "msgpack" or "msgpack+zstd"."""
+
+    type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The attempt of a run in whose name something is written; the write is refused when it is not current."""
+
+    run_id: UUID
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointKey:
+    """Where a checkpoint is."""
+
+    thread_id: UUID
+    checkpoint_ns: str
+    checkpoint_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewValue:
+    """The value of a channel at a version that no checkpoint before had."""
+
+    channel: str
+    version: str
+    blob: Blob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCheckpoint:
+    """A checkpoint to save.
+
+    `checkpoint` holds v, channel_versions, versions_seen and updated_channels; it and `metadata` are plain JSON.
+    `inline` are the small scalars kept in the row itself, all of them; `values` are only the new ones.
+    """
+
+    key: CheckpointKey
+    parent_checkpoint_id: UUID | None
+    run_id: UUID | None
+    created_at: datetime
+    checkpoint: dict[str, Any]
+    metadata: dict[str, Any]
+    inline: Mapping[str, Blob]
+    values: tuple[NewValue, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskWrite:
+    """One write of a task. A negative `idx` marks a special write, which replaces an earlier one."""
+
+    idx: int
+    channel: str
+    blob: Blob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewWrites:
+    """What one task wrote onto a checkpoint; at most one write per `idx`."""
+
+    key: CheckpointKey
+    task_id: UUID
+    task_path: str
+    run_id: UUID | None
+    writes: tuple[TaskWrite, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextTasks:
+    """What follows a checkpoint, as its graph told.
+
+    Each task is {"id", "name", "subgraph": bool} and, when known, "path". `channels` are the visible channels in
+    the order of the state; with `is_single` the state is the value of that one channel, not an object.
+    """
+
+    next: tuple[str, ...]
+    tasks: tuple[dict[str, Any], ...]
+    channels: tuple[str, ...]
+    is_single: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedWrite:
+    """A pending write as it was saved."""
+
+    task_id: UUID
+    task_path: str
+    idx: int
+    channel: str
+    blob: Blob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedCheckpoint:
+    """A checkpoint as it was saved; `writes` are in the order in which a superstep applies them."""
+
+    key: CheckpointKey
+    parent_checkpoint_id: UUID | None
+    created_at: datetime
+    checkpoint: dict[str, Any]
+    metadata: dict[str, Any]
+    values: Mapping[str, Blob]
+    writes: tuple[SavedWrite, ...]
+    tasks: NextTasks | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointFilter:
+    """Which checkpoints to list, newest first; None means any."""
+
+    thread_id: UUID | None = None
+    checkpoint_ns: str | None = None
+    checkpoint_id: UUID | None = None
+    before: UUID | None = None
+    metadata: dict[str, Any] | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaHistory:
+    """What one delta channel was on the way to a checkpoint: the nearest stored value and the writes since."""
+
+    seed: Blob | None
+    writes: tuple[SavedWrite, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """Rows and stored bytes of one kind: checkpoints, values of one channel, or writes."""
+
+    kind: str
+    channel: str | None
+    rows: int
+    bytes: int
