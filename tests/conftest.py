@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
@@ -101,13 +101,22 @@ def chromium() -> str:
     return path
 
 
+@pytest.fixture(scope="session")
+def make_data_dir(pytestconfig: pytest.Config) -> Callable[[], Path]:
+    """Makes data directories for hosts of a test; they are deleted with the session."""
+
+    def make() -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="data-", dir=pytestconfig.stash[_HOME]))
+        folder.chmod(0o711)
+        return folder
+
+    return make
+
+
 @pytest.fixture
-def data_dir(pytestconfig: pytest.Config) -> Iterator[Path]:
+def data_dir(make_data_dir: Callable[[], Path]) -> Path:
     """A data directory for a host of this test alone."""
-    folder = Path(tempfile.mkdtemp(prefix="data-", dir=pytestconfig.stash[_HOME]))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    return make_data_dir()
 
 
 # -- Postgres and Redis -----------------------------------------------------------------------------------------------
