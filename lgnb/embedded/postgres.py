@@ -59,6 +59,10 @@ class Postgres(Server):
     async def prepare(self) -> None:
         for unfinished in self.layout.base.glob(f"{self.directory.name}.new-*"):
             shutil.rmtree(unfinished, ignore_errors=True)
+        # We hold the lock that every process of a living server shares. A pid file only says that some process has
+        # that number now, which is enough for Postgres to refuse.
+        for stale in (self.pid_file, *self.sockets.postgres_dir.glob(".s.PGSQL.*")):
+            stale.unlink(missing_ok=True)
         if not self.directory.exists():
             await self._make_cluster()
         elif self.uid is not None and self.directory.stat().st_uid == 0:

@@ -71,7 +71,7 @@ class Server(ABC):
 
     @abstractmethod
     async def prepare(self) -> None:
-        """Make the working directory. Nothing else runs on it meanwhile."""
+        """Make the working directory and clear away what a killed server left there; none runs on it now."""
 
     @abstractmethod
     def command(self) -> list[str]:

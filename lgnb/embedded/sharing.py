@@ -14,12 +14,14 @@ from lgnb.errors import EmbeddedError
 from .holders import Holder, living, register
 from .layout import Layout, Sockets, settle
 from .locks import is_held, locked
+from .processes import ProcessMark, gone
 from .state import State, read_state
 from .supervisor import WAKE, clear, pair
 
 # Longer than the longest start and the longest stop, either of which another process may be in the middle of.
 _LOCK_SECONDS = 120.0
 _STOP_SECONDS = 60.0
+_EXIT_SECONDS = 5.0
 _RETURN_SECONDS = 30.0
 
 
@@ -36,6 +38,7 @@ class EmbeddedServers:
         self.redis_uri = state.redis_uri
         self._layout = layout
         self._holder = holder
+        self._supervisor = state.supervisor
         self._release_lock = asyncio.Lock()
         self._released = False
 
@@ -55,7 +58,7 @@ class EmbeddedServers:
         async with self._release_lock:
             if not self._released:
                 self._holder.leave()
-                await _stop_unheld(self._layout)
+                await _stop_unheld(self._layout, self._supervisor)
                 self._released = True
 
 
@@ -129,18 +132,23 @@ async def _start_supervisor(layout: Layout) -> None:
             f"The process that runs the embedded servers ended without a word (see {layout.supervisor_log}). {said}"
         ) from None
     if "error" in report:
+        deadline = time.monotonic() + _EXIT_SECONDS
+        while is_held(layout.supervisor_lock) and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)  # it has stopped both servers and is about to end
         raise EmbeddedError(report["error"])
 
 
-async def _stop_unheld(layout: Layout) -> None:
+async def _stop_unheld(layout: Layout, supervisor: ProcessMark) -> None:
     """Return when the pair has other holders or is gone."""
     deadline = time.monotonic() + _STOP_SECONDS
     while not living(layout.holders):
         if not is_held(layout.supervisor_lock):
+            await gone(supervisor, seconds=_EXIT_SECONDS)
             return await _stop_unsupervised(layout)
         state = read_state(layout)
         if state is not None:
-            state.supervisor.send(WAKE)
+            supervisor = state.supervisor  # it may have been replaced since we joined
+            supervisor.send(WAKE)
         if time.monotonic() > deadline:
             raise EmbeddedError(
                 f"The embedded servers have not ended within {_STOP_SECONDS:.0f} s; see the logs in {layout.base}."

@@ -170,7 +170,7 @@ async def supervise(data_dir: Path) -> None:
     await supervisor.start()
     _report({"started": True})
     await supervisor.watch()
-    lock.release()
+    # The lock is kept until this process is gone, so that whoever waits for it waits for that.
 
 
 def main() -> None:
