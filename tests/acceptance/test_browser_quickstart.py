@@ -128,7 +128,10 @@ def test_the_quickstart_runs_cell_by_cell_and_tokens_appear_while_the_run_works(
 def test_stopping_the_kernel_cancels_the_run_and_says_so(lab: Lab, page: Page) -> None:
     """The stop button ends the run on the server too, and keeps what came."""
     cells = ["%load_ext lgnb", "%lg run steps --new A long report about rain", "1 + 1"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in cells], metadata={"kernelspec": kernel}
+    )
     nbformat.write(notebook, lab.folder / "stopped.ipynb")
     _open(page, lab, "stopped.ipynb", cells=len(cells))
     _start_cell(page, 0)

@@ -82,14 +82,15 @@ async def test_node_waits_for_a_run_and_reads_state_and_history(drive: Driver) -
 
 async def test_node_answers_an_interrupt_and_the_run_goes_on(drive: Driver) -> None:
     """A thread that waits for a person says so, and continues with the answer."""
-    seen = await drive("approval", "approval", LGNB_INPUT="{}", LGNB_ANSWER='"approve"')
+    request = {"messages": [{"role": "user", "content": "The meeting is at noon."}]}
+    seen = await drive("approval", "approval", LGNB_INPUT=json.dumps(request), LGNB_ANSWER='"approve"')
 
     [paused], [resumed] = seen["paused"], seen["resumed"]
     [interrupt] = paused["interrupts"]
     assert paused["status"] == "interrupted"
     assert [stored["id"] for waiting in paused["stored"].values() for stored in waiting] == [interrupt["id"]]
     assert resumed["status"] == "idle"
-    assert "__interrupt__" not in resumed["values"]
+    assert resumed["values"]["outcome"] == "sent"
 
 
 async def test_node_creates_finds_and_deletes_an_assistant(drive: Driver) -> None:
