@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import pwd
 import shutil
@@ -56,6 +57,11 @@ class Postgres(Server):
     def uid(self) -> int | None:
         return self.layout.postgres_uid
 
+    @property
+    def title(self) -> str:
+        # Backends write over their command line, but all show the name of the cluster in it.
+        return f"lgnb-{hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]}"
+
     async def prepare(self) -> None:
         for unfinished in self.layout.base.glob(f"{self.directory.name}.new-*"):
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -83,6 +89,7 @@ class Postgres(Server):
             "unix_socket_directories": str(self.sockets.postgres_dir),
             "unix_socket_permissions": "0700",
             "port": "5432",
+            "cluster_name": self.title,
             "logging_collector": "off",
             "fsync": "on",
         }

@@ -70,17 +70,35 @@ async def gone(mark: ProcessMark, *, seconds: float) -> bool:
     return True
 
 
-def working_in(directory: Path, program: str) -> Iterator[int]:
-    """Pids of the processes of `program` whose working directory this is. Knows how to look only on Linux."""
+def working_in(directory: Path, program: str, *, title: str, uid: int | None = None) -> Iterator[int]:
+    """Pids of the processes of `program` whose working directory this is. Knows how to look only on Linux.
+
+    Args:
+        title: recognises such a process of user `uid` by its command line, where the system does not tell us its
+            working directory: in most containers root may not look into the processes of others.
+    """
     here = os.path.realpath(directory)
     for entry in _PROC.glob("[0-9]*"):
         try:
             # A deleted file or directory is marked with a suffix, after which it is still ours.
             cwd, executable = os.readlink(entry / "cwd"), os.readlink(entry / "exe")
+            found = cwd.removesuffix(" (deleted)") == here
+            found = found and Path(executable.removesuffix(" (deleted)")).name == program
+        except PermissionError:
+            found = _is_titled(entry, title, uid)
         except OSError:
-            continue  # gone meanwhile, or somebody else's
-        if cwd.removesuffix(" (deleted)") == here and Path(executable.removesuffix(" (deleted)")).name == program:
+            continue  # gone meanwhile, or a thread of the system
+        if found:
             yield int(entry.name)
+
+
+def _is_titled(entry: Path, title: str, uid: int | None) -> bool:
+    try:
+        return (
+            uid is not None and entry.stat().st_uid == uid and title in (entry / "cmdline").read_text(errors="replace")
+        )
+    except OSError:
+        return False
 
 
 def _started(pid: int) -> str | None:

@@ -85,6 +85,15 @@ class Server(ABC):
             OSError, EOFError: it cannot be reached.
         """
 
+    @property
+    def title(self) -> str:
+        """Part of the command line of all its processes, and of no other's."""
+        return str(self.directory)
+
+    def processes(self) -> list[int]:
+        """Its living processes, whoever started them."""
+        return list(working_in(self.directory, self.program, title=self.title, uid=self.uid))
+
     async def answers(self) -> bool:
         """Whether the server is ready for clients now."""
         try:
@@ -200,11 +209,11 @@ class Server(ABC):
             pid = int(self.pid_file.read_text().split()[0])
         except (OSError, ValueError, IndexError):
             return None
-        return ProcessMark.of(pid) if pid in working_in(self.directory, self.program) else None
+        return ProcessMark.of(pid) if pid in self.processes() else None
 
     async def _end_rest(self) -> None:
         # A killed Postgres leaves backends which may be too busy to notice; new ones must not start beside them.
-        for pid in working_in(self.directory, self.program):
+        for pid in self.processes():
             if (rest := ProcessMark.of(pid)) is not None:
                 rest.send(signal.SIGKILL)
                 await self._gone(rest, 5.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from lgnb.errors import EmbeddedError
 
 from .holders import Holder, living, register
 from .layout import Layout, Sockets, settle
-from .locks import is_held, locked
+from .locks import FileLock, is_held, locked
 from .processes import ProcessMark, gone
 from .state import State, read_state
 from .supervisor import WAKE, clear, pair
@@ -22,7 +23,7 @@ from .supervisor import WAKE, clear, pair
 _LOCK_SECONDS = 120.0
 _STOP_SECONDS = 60.0
 _EXIT_SECONDS = 5.0
-_RETURN_SECONDS = 30.0
+_RETURN_SECONDS = 75.0
 
 
 class EmbeddedServers:
@@ -111,30 +112,27 @@ async def _running(layout: Layout) -> State:
 
 async def _start_supervisor(layout: Layout) -> None:
     # -P: nothing in the directory where the user started Jupyter shall be imported.
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        "-m",
-        "lgnb.embedded.supervisor",
-        str(layout.data_dir),
+    # A thread waits for it, because a cancelled start shall leave nothing half open in this process.
+    process = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-P", "-m", "lgnb.embedded.supervisor", str(layout.data_dir)],
         cwd="/",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
         start_new_session=True,
+        check=False,
     )
-    answer, complaint = await process.communicate()
     try:
-        report = json.loads(answer)
+        report = json.loads(process.stdout)
     except ValueError:
-        said = complaint.decode(errors="replace").strip()[-2000:]
+        said = process.stderr.decode(errors="replace").strip()[-2000:]
         raise EmbeddedError(
             f"The process that runs the embedded servers ended without a word (see {layout.supervisor_log}). {said}"
         ) from None
     if "error" in report:
-        deadline = time.monotonic() + _EXIT_SECONDS
-        while is_held(layout.supervisor_lock) and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)  # it has stopped both servers and is about to end
+        lock = FileLock(layout.supervisor_lock)
+        if await lock.acquire(seconds=_EXIT_SECONDS):  # it has stopped both servers and is about to end
+            lock.release()
         raise EmbeddedError(report["error"])
 
 

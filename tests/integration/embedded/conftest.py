@@ -21,9 +21,10 @@ import pytest
 import redis
 
 from lgnb import embedded
-from lgnb.embedded.layout import find
-from lgnb.embedded.processes import ProcessMark, working_in
+from lgnb.embedded.layout import Sockets, find
+from lgnb.embedded.processes import ProcessMark
 from lgnb.embedded.state import State, read_state
+from lgnb.embedded.supervisor import pair as pair_of
 
 HOLD = Path(__file__).with_name("hold.py")
 
@@ -87,7 +88,7 @@ class Pair:
         """Every living process of the two servers, backends included."""
         layout = find(self.data_dir)
         assert layout is not None
-        return [*working_in(layout.cluster, "postgres"), *working_in(layout.valkey, "valkey-server")]
+        return [pid for server in pair_of(layout, Sockets(layout.base), None) for pid in server.processes()]
 
 
 @pytest.fixture
@@ -149,6 +150,22 @@ def until(claim: Callable[[], bool], *, seconds: float = 20.0) -> None:
     while not claim():
         assert time.monotonic() < deadline, f"still not true after {seconds} s"
         time.sleep(0.02)
+
+
+def names_in(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
+
+
+def open_files(pid: int) -> set[str]:
+    """What the process has open, in the words of the system; nothing where it does not tell."""
+    try:
+        return {os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
+    except (FileNotFoundError, PermissionError):
+        return set()
+
+
+def status_of(pid: int) -> dict[str, str]:
+    return dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
 
 
 async def eventually(claim: Callable[[], bool], *, seconds: float = 20.0) -> None:

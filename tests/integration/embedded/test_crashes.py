@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -74,7 +75,7 @@ async def test_servers_of_a_killed_supervisor_are_adopted(data_dir: Path, pair: 
 
 
 async def test_servers_that_nobody_recorded_are_found_and_adopted(data_dir: Path, pair: Pair, hold: Hold) -> None:
-    hold(data_dir).said
+    assert "error" not in hold(data_dir).said
     layout = find(data_dir)
     assert layout is not None
     before = pair.state
@@ -156,8 +157,7 @@ async def test_a_backend_too_busy_to_notice_that_its_postgres_was_killed_is_ende
     before = pair.state
 
     def count_for_ever() -> None:
-        with pytest.raises(psycopg.OperationalError), psycopg.connect(servers.postgres_uri) as connection:
-            connection.execute("SET max_parallel_workers_per_gather = 0")
+        with suppress(psycopg.OperationalError), psycopg.connect(servers.postgres_uri) as connection:
             connection.execute("DO $$ DECLARE n bigint := 0; BEGIN LOOP n := n + 1; END LOOP; END $$")
 
     busy = threading.Thread(target=count_for_ever)
