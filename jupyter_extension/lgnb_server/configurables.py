@@ -1,0 +1,36 @@
+"""What a run's configurable takes from the headers of its request: tracing, and nothing else by default."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from urllib.parse import unquote
+
+import orjson
+from tornado.httputil import HTTPHeaders
+
+_MOST_CHARACTERS = 8192
+
+
+def configurables_of(headers: HTTPHeaders) -> dict[str, Any]:
+    """The LangSmith parts of `langsmith-trace` and `baggage`; what cannot be read is left out."""
+    found: dict[str, Any] = {}
+    if trace := headers.get("langsmith-trace", "")[:_MOST_CHARACTERS]:
+        found["langsmith-trace"] = trace
+    for part in headers.get("baggage", "")[:_MOST_CHARACTERS].split(","):
+        name, _, quoted = part.strip().partition("=")
+        value = unquote(quoted)
+        if name == "langsmith-project":
+            found[name] = value
+        elif name == "langsmith-tags":
+            found[name] = value.split(",")
+        elif name == "langsmith-metadata" and (metadata := _object(value)) is not None:
+            found[name] = metadata
+    return found
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return cast(dict[str, Any], value) if isinstance(value, dict) else None

@@ -1,0 +1,207 @@
+"""The server extension: from traits to settings, and the place where a host's parts are built, started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+from contextlib import AsyncExitStack, suppress
+from typing import Any, ClassVar
+
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import url_path_join
+from traitlets import Bool
+
+from lgnb import embedded
+from lgnb.db.database import Database
+from lgnb.db.migrate import migrate
+from lgnb.errors import LgnbError, SettingsError
+from lgnb.queue import Queue
+from lgnb.resources import Resources, build_resources
+from lgnb.settings import Settings
+from lgnb.worker.supervisor import Supervisor
+
+from .host import Host
+from .keys import Keys, configured_keys
+from .routes import MOUNT, url_patterns
+from .runtime_file import RuntimeFile
+from .traits import Lgnb
+
+_STREAM_END_SECONDS = 3.0
+_REFRESH_SECONDS = 5.0
+
+
+class LgnbServer(ExtensionApp):
+    """Serves the LangGraph API under `{base_url}lgnb/`."""
+
+    name = "lgnb_server"
+    extension_url = f"/{MOUNT}/docs"
+    load_other_extensions = False
+    classes: ClassVar[list[type[Any]]] = [Lgnb]
+
+    stops_on_failure = Bool(
+        False, help="Stop the whole server when the extension cannot start; for a server that does nothing else."
+    ).tag(config=True)
+
+    def initialize_handlers(self) -> None:
+        self.failed = False
+        self._stack = AsyncExitStack()
+        self._stopping: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
+        problem: str | None = None
+        try:
+            settings = Settings.from_environment(overrides=Lgnb(parent=self).overrides())
+        except SettingsError as error:
+            settings, problem = Settings(), str(error)
+        self._has_settings = problem is None
+        self.host = Host(settings=settings, keys=Keys(configured_keys(settings.api_keys)))
+        if problem:
+            self.host.close(problem)
+        self.handlers.extend(url_patterns(self.host))
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Called by Jupyter once its loop runs. Whatever fails here, the rest of Jupyter lives."""
+        self._forward_logs()
+        # Jupyter does not clean up after a plain KeyboardInterrupt; then this is the last moment.
+        atexit.register(self._stop_at_exit)
+        if not self._has_settings:
+            self._fail(self.host.problem)
+            return
+        self._starting = asyncio.ensure_future(self._start())
+        with suppress(asyncio.CancelledError):
+            await self._starting
+
+    async def _start(self) -> None:
+        try:
+            self.host.open(await self._build())
+        except LgnbError as error:
+            await self._stack.aclose()
+            self._fail(str(error))
+        except Exception as error:  # whatever it is, Jupyter lives on and /lgnb says what happened
+            await self._stack.aclose()
+            self.log.error("lgnb failed to start.", exc_info=True)
+            self._fail(f"lgnb failed to start: {type(error).__name__}; the server's log has the rest.")
+        else:
+            self.log.info("lgnb serves the LangGraph API at %s", self.api_url)
+
+    def _fail(self, problem: str) -> None:
+        self.failed = True
+        self.host.close(problem)
+        self.log.error("lgnb is not available: %s", problem)
+        if self.stops_on_failure and self.serverapp is not None:
+            self.serverapp.stop()
+
+    async def _build(self) -> Resources:
+        """Build and start every part; what is on the stack is stopped in reverse order."""
+        settings = self.host.settings
+        postgres_uri, redis_uri = settings.postgres_uri, settings.redis_uri
+        if not (postgres_uri and redis_uri):
+            pair = await embedded.acquire(settings.data_dir)
+            self._stack.push_async_callback(pair.release)
+            postgres_uri, redis_uri = postgres_uri or pair.postgres_uri, redis_uri or pair.redis_uri
+
+        database = Database(postgres_uri, pool_size=settings.postgres_pool_size, application_name="lgnb-host")
+        await database.open()
+        self._stack.push_async_callback(database.close)
+        async with database.connection() as connection:
+            await migrate(connection)
+
+        queue = Queue(redis_uri, prefix=settings.redis_key_prefix)
+        self._stack.push_async_callback(queue.close)
+        await queue.ping()
+
+        resources = await build_resources(database=database, queue=queue, settings=settings)
+        self._stack.push_async_callback(resources.close)
+        refreshing = asyncio.ensure_future(self._refresh(resources))
+        self._stack.push_async_callback(_cancelled, refreshing)
+
+        supervisor = Supervisor(settings, postgres_uri=postgres_uri, redis_uri=redis_uri, count=settings.workers)
+        self._stack.push_async_callback(supervisor.stop)
+        supervisor.start()
+        self.host.workers = supervisor
+
+        runtime_file = RuntimeFile()
+        self._stack.callback(runtime_file.remove)
+        runtime_file.write(url=self.api_url, key=self.host.keys.own, root_dir=self._root_dir())
+        return resources
+
+    async def _refresh(self, resources: Resources) -> None:
+        while True:
+            await resources.system.refresh()
+            await asyncio.sleep(_REFRESH_SECONDS)
+
+    @property
+    def api_url(self) -> str:
+        """Root of the API, as a process on this machine reaches it."""
+        assert self.serverapp is not None
+        return url_path_join(self.serverapp.connection_url, MOUNT)
+
+    def _root_dir(self) -> str:
+        assert self.serverapp is not None
+        return os.path.abspath(self.serverapp.root_dir)
+
+    def current_activity(self) -> Any:
+        """How many runs and streams are open; anything but zero keeps cullers from stopping the server."""
+        if not self.host.is_open:
+            return None
+        return self.host.resources.system.active_runs() + len(self.host.streams)
+
+    async def stop_extension(self) -> None:
+        """Refuse requests, end streams, stop workers, close connections. Safe to call twice."""
+        if self._stopping is None:
+            self._stopping = asyncio.ensure_future(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        atexit.unregister(self._stop_at_exit)
+        if self._starting and not self._starting.done():
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
+        if not self.failed:
+            self.host.close("The server is stopping.")
+        await self.host.streams.end(timeout_seconds=_STREAM_END_SECONDS)
+        try:
+            await self._stack.aclose()
+        except Exception:  # Jupyter has more to clean up after us
+            self.log.error("lgnb did not stop in good order.", exc_info=True)
+        self._restore_logs()
+
+    def _stop_at_exit(self) -> None:
+        assert self.serverapp is not None
+        loop = self.serverapp.io_loop
+        with suppress(RuntimeError):  # the loop is closed: whoever closed it has stopped us
+            loop.run_sync(  # pyright: ignore[reportUnknownMemberType]
+                self.stop_extension, timeout=self.host.settings.drain_seconds + 30
+            )
+
+    def _forward_logs(self) -> None:
+        """Let what lgnb's modules log appear in Jupyter's log."""
+        self._log_handler = _Forwarding(self.log)
+        for name in ("lgnb", "lgnb_server"):
+            logger = logging.getLogger(name)
+            logger.addHandler(self._log_handler)
+            if logger.level == logging.NOTSET:
+                logger.setLevel(logging.INFO)
+
+    def _restore_logs(self) -> None:
+        for name in ("lgnb", "lgnb_server"):
+            logging.getLogger(name).removeHandler(self._log_handler)
+
+
+class _Forwarding(logging.Handler):
+    """Hands records on to another logger."""
+
+    def __init__(self, target: Any) -> None:
+        super().__init__()
+        self._target = target
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._target.isEnabledFor(record.levelno):
+            self._target.handle(record)
+
+
+async def _cancelled(task: asyncio.Future[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,295 @@
+"""The one way into the API: credentials, authorization, parsing, answers and errors of every handler."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+from jupyter_core.utils import ensure_async
+from jupyter_server.auth import User
+from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyter_server.base.handlers import APIHandler
+from pydantic import BaseModel
+from tornado.web import HTTPError
+
+from lgnb.errors import InvalidRequest, LgnbError, NotReady
+from lgnb.json_encoding import encode
+from lgnb.models.pages import Page
+from lgnb.resources import Resources
+
+from .. import parsing
+from ..host import Host
+from ..keys import authorization_secret, same_secret
+from ..refusals import refusal
+from ..route import UUID_PARAMETERS, Route
+
+logger = logging.getLogger(__name__)
+
+_NO_CREDENTIALS = (
+    "Credentials are missing or wrong. Send a key as x-api-key, or the Jupyter token as Authorization: Bearer."
+)
+_ALLOWED_HEADERS = (
+    "accept, authorization, cache-control, content-type, last-event-id, prefer, x-api-key, x-auth-scheme, "
+    "x-request-id, x-xsrftoken"
+)
+_EXPOSED_HEADERS = (
+    "content-location, location, retry-after, x-lgnb-ignored-fields, "
+    "x-pagination-next, x-pagination-total, x-request-id"
+)
+_BROWSER_HEADERS = ("Origin", "Referer", "Cookie", "Sec-Fetch-Site")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_KEY_USER = User(username="lgnb", name="API key", display_name="API key", initials="K")
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class LgnbHandler(APIHandler):
+    """Base of all handlers. A subclass has a method per verb; the route table says who may call it."""
+
+    def initialize(self, host: Host, routes: Mapping[str, Route]) -> None:
+        self.host = host
+        self.routes = routes
+        sent = self.request.headers.get("X-Request-Id", "")
+        self.request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid4())
+        self.set_header("X-Request-Id", self.request_id)
+
+    @property
+    def resources(self) -> Resources:
+        """Raises NotReady, which answers 503, until the server has started."""
+        return self.host.resources
+
+    # Who is calling, and may they?
+
+    async def prepare(self) -> None:
+        self._accept_key()
+        await super().prepare()
+        if self._finished or self.request.method == "OPTIONS":
+            return
+        route = self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
+        if not (route and route.public):
+            # Jupyter itself only asks for a user when allow_unauthenticated_access is off.
+            if getattr(self, "_jupyter_current_user", None) is None:
+                raise HTTPError(401, _NO_CREDENTIALS)
+            await self._authorize(route)
+        if route is None:
+            raise HTTPError(405 if self.routes else 404)
+        if len(self.request.body) > self.host.settings.max_body_bytes:
+            raise HTTPError(413, f"The body is larger than {self.host.settings.max_body_bytes} bytes.")
+        self._read_ids()
+
+    def _accept_key(self) -> None:
+        """Take a key of this server, or Jupyter's token, from x-api-key; leave everything else to Jupyter.
+
+        An unknown x-api-key is no error by itself: SDKs send whatever LangSmith key lies in the environment.
+        """
+        api_key = self.request.headers.get("X-Api-Key", "")
+        authorization = self.request.headers.get("Authorization", "")
+        candidates = [secret for secret in (api_key, authorization_secret(authorization)) if secret]
+        token = getattr(self.identity_provider, "token", "")
+        if any(self.host.keys.accept(candidate) for candidate in candidates) or (
+            api_key and token and same_secret(api_key, token)
+        ):
+            self._jupyter_current_user = _KEY_USER
+            self._token_authenticated = True
+        elif api_key and not authorization:
+            # The identity provider of a hub knows tokens that nobody else does.
+            self.request.headers["Authorization"] = f"token {api_key}"
+
+    async def _authorize(self, route: Route | None) -> None:
+        # Not by Jupyter's @authorized: it remembers action and resource of the first request per function.
+        if route is None or route.action is None or route.resource is None:
+            return
+        user = cast(User, self.current_user)
+        allowed = self.authorizer.is_authorized(self, user, route.action, route.resource)
+        if not await ensure_async(allowed):
+            raise HTTPError(403, f"You may not {route.action} {route.resource}.")
+
+    def get_login_url(self) -> str:
+        raise HTTPError(401, _NO_CREDENTIALS)
+
+    def check_xsrf_cookie(self) -> None:
+        if not hasattr(self, "_jupyter_current_user"):
+            return  # Tornado asks before the user is known; prepare() asks again
+        if self._jupyter_current_user is None:
+            raise HTTPError(401, _NO_CREDENTIALS)
+        from_browser = any(name in self.request.headers for name in _BROWSER_HEADERS)
+        if not self.identity_provider.auth_enabled and not from_browser:
+            return  # with authentication off, a script has nothing to show and forges nobody's request
+        super().check_xsrf_cookie()
+
+    # What was asked?
+
+    def body(self, model: type[M]) -> M:
+        """The checked body; fields the model does not know are named in a response header."""
+        parsed, ignored = parsing.read_model(model, self.request.body)
+        if ignored:
+            self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(ignored))
+        return parsed
+
+    def query_flag(self, name: str) -> bool:
+        """Whether a query parameter says true, yes or 1."""
+        return self.get_query_argument(name, "").lower() in ("true", "yes", "1")
+
+    def query_number(self, name: str, *, default: int, least: int, most: int) -> int:
+        """A whole number from the query, within bounds."""
+        text = self.get_query_argument(name, "")
+        if not text:
+            return default
+        if not re.fullmatch(r"-?\d{1,18}", text) or not least <= int(text) <= most:
+            raise InvalidRequest(f"{name} must be a whole number from {least} to {most}.")
+        return int(text)
+
+    def query_list(self, name: str, *, choices: Sequence[str] | None = None) -> list[str] | None:
+        """A list from the query: the parameter repeated, a JSON array, or separated by commas."""
+        values: list[str] = []
+        for text in self.get_query_arguments(name):
+            values += _json_texts(text) if text.startswith("[") else [part.strip() for part in text.split(",")]
+        values = [value for value in values if value]
+        for value in values:
+            if choices is not None and value not in choices:
+                raise InvalidRequest(f"{name} holds {value[:64]!r}, but allows only {', '.join(choices)}.")
+        return values or None
+
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        try:
+            text = value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise HTTPError(422, f"{name or 'The address'} is not UTF-8.") from None
+        if "\0" in text:
+            raise HTTPError(422, f"{name or 'The address'} holds a NUL character.")
+        return text
+
+    def _read_ids(self) -> None:
+        for name in UUID_PARAMETERS:
+            if (text := self.path_kwargs.get(name)) is not None:
+                self.path_kwargs[name] = cast(Any, read_uuid(text, name=name))
+
+    # What is answered?
+
+    def answer(self, value: Any, *, status: int = 200) -> None:
+        """Finish with `value` as JSON."""
+        self.set_status(status)
+        self.finish(encode(value))
+
+    def answer_empty(self, *, status: int = 204) -> None:
+        """Finish without a body."""
+        self.set_status(status)
+        self.finish()
+
+    def answer_page(self, page: Page[Any], rows: list[dict[str, Any]]) -> None:
+        """Finish with the rows of a page, and say where the next page begins."""
+        self.set_header("X-Pagination-Total", str(page.total_header))
+        if page.next_offset is not None:
+            self.set_header("X-Pagination-Next", str(page.next_offset))
+        self.answer(rows)
+
+    @allow_unauthenticated
+    async def head(self, *args: Any, **kwargs: Any) -> None:
+        """The headers of GET; prepare() has let the caller in by the rules of GET."""
+        await cast(Any, self.get(*args, **kwargs))
+
+    def compute_etag(self) -> None:
+        """None: hashing every answer would save nothing, since rows carry their own times."""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None))[1]
+        told = refusal(error, status=status_code, request_id=self.request_id)
+        # Tornado has cleared the headers that prepare() set.
+        self.set_header("X-Request-Id", self.request_id)
+        if hasattr(self, "_jupyter_current_user"):
+            self.set_cors_headers()
+        for name, value in told.headers.items():
+            self.set_header(name, value)
+        self.set_status(told.status)
+        self.finish(encode(told.body))
+
+    def log_exception(
+        self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if isinstance(value, NotReady):
+            logger.warning("Request %s: %s", self.request_id, value)
+        elif not isinstance(value, HTTPError | LgnbError):
+            logger.error("Request %s failed.", self.request_id, exc_info=value)
+
+    # From where may a browser ask?
+
+    def set_cors_headers(self) -> None:
+        """Only what allow_origin and allow_origin_pat grant; a token in the request grants nothing."""
+        origin = self._granted_origin()
+        if origin is None:
+            return
+        self.set_header("Access-Control-Allow-Origin", origin)
+        self.set_header("Access-Control-Expose-Headers", _EXPOSED_HEADERS)
+        if origin != "*":
+            self.set_header("Vary", "Origin")
+        if self.allow_credentials:
+            self.set_header("Access-Control-Allow-Credentials", "true")
+
+    def _granted_origin(self) -> str | None:
+        origin = self.get_origin()
+        if not origin:
+            return None
+        if self.allow_origin == "*":
+            return "*"
+        if self.allow_origin:
+            return origin if origin == self.allow_origin else None
+        if self.allow_origin_pat and re.match(self.allow_origin_pat, origin):
+            return origin
+        return None
+
+    @allow_unauthenticated
+    def options(self, *args: Any, **kwargs: Any) -> None:
+        """The preflight of a browser."""
+        self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+        self.set_header("Access-Control-Allow-Headers", _ALLOWED_HEADERS)
+        self.set_header("Access-Control-Max-Age", "600")
+        origin = self.get_origin()
+        foreign = bool(origin) and urlsplit(str(origin)).netloc != self.request.host
+        refused = foreign and self._granted_origin() is None
+        self.set_status(400 if refused else 200)
+        self.finish("This origin is not allowed." if refused else "OK", set_content_type="text/plain; charset=utf-8")
+
+    # When is a long answer over?
+
+    @property
+    def gone(self) -> asyncio.Event:
+        """Set when the client has left or the server stops."""
+        if not hasattr(self, "_gone"):
+            self._gone = asyncio.Event()
+        return self._gone
+
+    def on_connection_close(self) -> None:
+        self.gone.set()
+        super().on_connection_close()
+
+
+class UnknownPathHandler(LgnbHandler):
+    """Everything under the mount that no route names."""
+
+
+def read_uuid(text: str, *, name: str) -> UUID:
+    """A UUID in its usual form; raises InvalidRequest otherwise."""
+    try:
+        value = UUID(text)
+    except ValueError:
+        raise InvalidRequest(f"{name} is not a UUID.") from None
+    if len(text) != 36:
+        raise InvalidRequest(f"{name} is not a UUID.")
+    return value
+
+
+def _json_texts(text: str) -> list[str]:
+    try:
+        values: Any = json.loads(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, list):
+        raise InvalidRequest("A list in the query must be a JSON array of texts.")
+    return [str(value) for value in cast(list[Any], values)]

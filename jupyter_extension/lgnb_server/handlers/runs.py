@@ -1,0 +1,267 @@
+"""Runs: creating, following, waiting for, cancelling and deleting them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, cast, get_args
+from uuid import UUID
+
+from tornado.http1connection import HTTP1Connection
+from tornado.iostream import IOStream
+from tornado.web import authenticated
+
+from lgnb.errors import InvalidRequest, LgnbError
+from lgnb.json_encoding import encode
+from lgnb.models.runs import Run, RunStatus
+from lgnb.models.streams import StreamEvent
+
+from .. import parsing, sse
+from ..bodies import RunColumn, RunCreate, RunsCancel, cancel_action
+from ..configurables import configurables_of
+from ..projection import project, row_of
+from ..streaming import ClientGone, logger, relay_events, relay_result, send_bounded
+from .base import LgnbHandler
+
+_EVENT_ID = re.compile(r"-1|-|\d{1,20}(?:-\d{1,20})?")
+
+
+class RunHandlerBase(LgnbHandler):
+    """What several run handlers need: creating a run, and the two kinds of long answers."""
+
+    async def create_run(self, thread_id: UUID | None) -> tuple[Run, RunCreate]:
+        body = self.body(RunCreate)
+        run = await self.resources.runs.create(
+            thread_id,
+            body.as_request(),
+            request_id=self.request_id,
+            headers_configurable=configurables_of(self.request.headers),
+        )
+        return run, body
+
+    async def send_events(
+        self, run: Run, events: AsyncIterator[StreamEvent], *, stateless: bool, cancel_on_disconnect: bool
+    ) -> None:
+        """Answer with the events of a run until it has ended or the client has gone."""
+        for name, value in sse.HEADERS.items():
+            self.set_header(name, value)
+        self._set_locations(run, "stream", stateless=stateless)
+        relayed = relay_events(
+            events, send=self._send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
+        )
+        if await self._complete(run, relayed, cancel_on_disconnect=cancel_on_disconnect):
+            self.finish(set_content_type=sse.HEADERS["Content-Type"])
+
+    async def send_result(
+        self, run: Run, result: Awaitable[Any], *, stateless: bool, cancel_on_disconnect: bool = False
+    ) -> None:
+        """Answer with what `result` gives once it is there."""
+        self.set_header("Content-Type", "application/json")
+        self._set_locations(run, "join", stateless=stateless)
+        body: list[Any] = []
+
+        async def wait() -> None:
+            body.append(
+                await relay_result(
+                    result, send=self._send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
+                )
+            )
+
+        if await self._complete(run, wait(), cancel_on_disconnect=cancel_on_disconnect):
+            self.finish(encode(body[0]))
+
+    async def _complete(self, run: Run, sending: Awaitable[None], *, cancel_on_disconnect: bool) -> bool:
+        """Whether the long answer was sent whole. Its status went out already, so failures end the connection."""
+        try:
+            with self.host.streams.opened(self.gone):
+                await sending
+        except ClientGone:
+            self._drop_connection()
+            if cancel_on_disconnect and self.host.is_open:
+                await self.resources.runs.disconnected(run)
+            return False
+        except LgnbError as error:
+            # A clean end would tell the client that the run is over; a broken one makes it come back and resume.
+            logger.warning("The answer about run %s was cut: %s", run.run_id, error)
+            self._drop_connection()
+            return False
+        return True
+
+    async def _send(self, chunk: bytes) -> None:
+        if self.gone.is_set():
+            raise ClientGone
+
+        async def write() -> None:
+            if chunk:
+                self.write(chunk)  # pyright: ignore[reportUnknownMemberType]
+            await self.flush()
+
+        await send_bounded(write, cut=self._drop_connection)
+
+    def _drop_connection(self) -> None:
+        self._auto_finish = False
+        # Tornado forgets the stream of a connection once it is gone.
+        stream: IOStream | None = cast(HTTP1Connection, self.request.connection).stream
+        if stream is not None:
+            stream.close()
+
+    def _set_locations(self, run: Run, kind: str, *, stateless: bool) -> None:
+        # Clients join these paths to the root of the API, so they carry no mount prefix.
+        of_thread = f"/threads/{run.thread_id}/runs/{run.run_id}"
+        only_run = stateless and kind == "stream"
+        self.set_header("Content-Location", f"/runs/{run.run_id}" if only_run else of_thread)
+        self.set_header("Location", f"{of_thread}/{kind}")
+
+
+class RunsHandler(RunHandlerBase):
+    @authenticated
+    async def post(self, thread_id: UUID | None = None) -> None:
+        run, _ = await self.create_run(thread_id)
+        of_thread = f"/threads/{run.thread_id}" if thread_id else ""
+        self.set_header("Content-Location", f"{of_thread}/runs/{run.run_id}")
+        self.answer(run)
+
+    @authenticated
+    async def get(self, thread_id: UUID) -> None:
+        select = self.query_list("select", choices=get_args(RunColumn))
+        runs = await self.resources.runs.list(
+            thread_id,
+            limit=self.query_number("limit", default=10, least=1, most=1000),
+            offset=self.query_number("offset", default=0, least=0, most=2**31 - 1),
+            status=self._status(),
+        )
+        self.answer([project(row_of(run), select) for run in runs])
+
+    def _status(self) -> str | None:
+        statuses = self.query_list("status", choices=get_args(RunStatus))
+        if statuses and len(statuses) > 1:
+            raise InvalidRequest("status names one status.")
+        return statuses[0] if statuses else None
+
+
+class RunStreamHandler(RunHandlerBase):
+    """Create a run and follow it."""
+
+    @authenticated
+    async def post(self, thread_id: UUID | None = None) -> None:
+        run, body = await self.create_run(thread_id)
+        await self.send_events(
+            run,
+            self.resources.runs.stream(run, after="0", modes=None),
+            stateless=thread_id is None,
+            cancel_on_disconnect=body.on_disconnect == "cancel",
+        )
+
+
+class RunWaitHandler(RunHandlerBase):
+    """Create a run and wait for its end."""
+
+    @authenticated
+    async def post(self, thread_id: UUID | None = None) -> None:
+        run, body = await self.create_run(thread_id)
+        await self.send_result(
+            run,
+            self.resources.runs.result(run),
+            stateless=thread_id is None,
+            cancel_on_disconnect=body.on_disconnect == "cancel",
+        )
+
+
+class RunBatchHandler(RunHandlerBase):
+    @authenticated
+    async def post(self) -> None:
+        bodies = parsing.check_list(RunCreate, parsing.read_json(self.request.body))
+        runs = await self.resources.runs.create_batch(
+            [body.as_request() for body in bodies], request_id=self.request_id
+        )
+        self.answer(runs)
+
+
+class RunsCancelHandler(LgnbHandler):
+    @authenticated
+    async def post(self) -> None:
+        body = self.body(RunsCancel)
+        await self.resources.runs.cancel_many(
+            status=body.status,
+            thread_id=body.thread_id,
+            run_ids=body.run_ids,
+            action=cancel_action(self.get_query_argument("action", None)),
+        )
+        self.answer_empty()
+
+
+class RunHandler(LgnbHandler):
+    @authenticated
+    async def get(self, thread_id: UUID, run_id: UUID) -> None:
+        self.answer(await self.resources.runs.get(thread_id, run_id))
+
+    @authenticated
+    async def delete(self, thread_id: UUID, run_id: UUID) -> None:
+        await self.resources.runs.delete(thread_id, run_id)
+        self.answer_empty()
+
+
+class RunCancelHandler(RunHandlerBase):
+    @authenticated
+    async def post(self, thread_id: UUID, run_id: UUID) -> None:
+        action = cancel_action(self.get_query_argument("action", None))
+        runs = self.resources.runs
+        run = await runs.get(thread_id, run_id)
+        await runs.cancel(thread_id, run_id, action=action, wait=False)
+        if self.query_flag("wait"):
+            await self.send_result(run, self._ended(run), stateless=False)
+        else:
+            self.answer_empty(status=202)
+
+    async def _ended(self, run: Run) -> dict[str, Any]:
+        await self.resources.runs.result(run)
+        return {}
+
+
+class JoinHandlerBase(RunHandlerBase):
+    """The run of a path, with or without its thread."""
+
+    async def named_run(self, thread_id: UUID | None, run_id: UUID) -> Run:
+        if thread_id is None:
+            return await self.resources.runs.find(run_id)
+        return await self.resources.runs.get(thread_id, run_id)
+
+
+class RunJoinHandler(JoinHandlerBase):
+    """Wait for the end of a run that exists."""
+
+    @authenticated
+    async def get(self, run_id: UUID, thread_id: UUID | None = None) -> None:
+        run = await self.named_run(thread_id, run_id)
+        if self.request.method == "HEAD":
+            return
+        await self.send_result(
+            run,
+            self.resources.runs.result(run),
+            stateless=False,
+            cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
+        )
+
+
+class RunJoinStreamHandler(JoinHandlerBase):
+    """Follow a run that exists, from the event after `Last-Event-ID`."""
+
+    @authenticated
+    async def get(self, run_id: UUID, thread_id: UUID | None = None) -> None:
+        after = self._last_event_id()
+        modes = self.query_list("stream_mode")
+        run = await self.named_run(thread_id, run_id)
+        if self.request.method == "HEAD":
+            return
+        await self.send_events(
+            run,
+            self.resources.runs.stream(run, after=after, modes=modes),
+            stateless=thread_id is None,
+            cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
+        )
+
+    def _last_event_id(self) -> str | None:
+        text = self.request.headers.get("Last-Event-ID", "").strip()
+        if text and not _EVENT_ID.fullmatch(text):
+            raise InvalidRequest("Last-Event-ID is not the id of an event.")
+        return "-1" if text == "-" else text or None

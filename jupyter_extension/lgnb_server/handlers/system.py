@@ -1,0 +1,74 @@
+"""The server itself: is it up, what is it, how busy is it, and its reference. No credentials are needed for these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+
+from lgnb.errors import InvalidRequest, NotReady
+
+from ..metrics import as_text, requests_total
+from ..reference import html_page, openapi
+from .base import LgnbHandler
+
+
+class OkHandler(LgnbHandler):
+    @allow_unauthenticated
+    async def get(self) -> None:
+        try:
+            system = self.resources.system
+            ready = await system.is_ready()
+            services = await system.health() if self.query_flag("check_db") else {}
+        except NotReady as error:
+            self._refuse({}, reason=str(error))
+            return
+        if ready and "unhealthy" not in services.values():
+            self.answer({"ok": True, "services": services})
+        else:
+            self._refuse(services, reason=self.host.why_not_ready())
+
+    def _refuse(self, services: dict[str, str], *, reason: str) -> None:
+        self.set_header("Retry-After", "1")
+        self.answer({"ok": False, "services": services, "detail": reason, "message": reason}, status=503)
+
+
+class InfoHandler(LgnbHandler):
+    @allow_unauthenticated
+    async def get(self) -> None:
+        self.answer(await self.resources.system.info())
+
+
+class MetricsHandler(LgnbHandler):
+    @allow_unauthenticated
+    async def get(self) -> None:
+        form = self.get_query_argument("format", "prometheus")
+        if form not in ("prometheus", "json"):
+            raise InvalidRequest("format must be prometheus or json.")
+        metrics = await self.resources.system.metrics_json()
+        metrics["api"] = {"http_requests_total": requests_total(), "streams_open": len(self.host.streams)}
+        if form == "json":
+            self.answer(metrics)
+        else:
+            self.finish(as_text(metrics), set_content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class OpenApiHandler(LgnbHandler):
+    @allow_unauthenticated
+    def get(self) -> None:
+        self.answer(openapi(self._table()))
+
+    def _table(self) -> Any:
+        from ..routes import ROUTES  # deferred: the table names this handler
+
+        return ROUTES
+
+
+class DocsHandler(OpenApiHandler):
+    @property
+    def content_security_policy(self) -> str:
+        return super().content_security_policy + "; style-src 'unsafe-inline'"
+
+    @allow_unauthenticated
+    def get(self) -> None:
+        self.finish(html_page(self._table()), set_content_type="text/html; charset=utf-8")

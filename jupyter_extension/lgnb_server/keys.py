@@ -1,0 +1,48 @@
+"""The keys that open this server beside Jupyter's own credentials, compared in constant time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+
+_AUTHORIZATION = re.compile(r"\s*(?:bearer|token)\s+(\S.*?)\s*", re.IGNORECASE)
+
+
+class Keys:
+    """One random key of this server, written to its runtime file, and those the operator configured.
+
+    Only digests of the configured keys are held.
+    """
+
+    def __init__(self, configured: Iterable[str] = ()) -> None:
+        self.own = secrets.token_urlsafe(32)
+        self._digests = [_digest(key) for key in (self.own, *configured)]
+
+    def accept(self, candidate: str) -> bool:
+        """Whether `candidate` is one of the keys."""
+        digest = _digest(candidate)
+        # No early exit: the time tells neither which key matched nor how far.
+        return bool(sum([hmac.compare_digest(digest, known) for known in self._digests]))
+
+
+def same_secret(candidate: str, secret: str) -> bool:
+    """Whether two secrets are equal, in a time that does not depend on where they differ."""
+    return hmac.compare_digest(_digest(candidate), _digest(secret))
+
+
+def configured_keys(text: str) -> list[str]:
+    """The keys in a comma separated list."""
+    return [key for part in text.split(",") if (key := part.strip())]
+
+
+def authorization_secret(header: str) -> str | None:
+    """What `Authorization: Bearer X` or `Authorization: token X` carries."""
+    match = _AUTHORIZATION.fullmatch(header)
+    return match[1] if match else None
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

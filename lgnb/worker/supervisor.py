@@ -1,0 +1,189 @@
+"""Keeps a number of worker processes running beside a host: starts, restarts, listens to and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections import deque
+from contextlib import suppress
+
+from ..settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 10.0
+# A worker that lived this long was sound; the next one starts without delay.
+_SOUND_SECONDS = 10.0
+# What a worker may need beyond its drain time to close its connections.
+_STOP_MARGIN_SECONDS = 5.0
+_KEPT_LINES = 40
+_LONGEST_LINE = 64 * 1024
+
+# Secrets of the host which code inside a graph has no business with.
+_WITHHELD = ("LGNB_API_KEYS", "LGNB_TOKEN", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
+
+
+class Supervisor:
+    """`start()` returns at once; `stop()` returns when no process is left, and may be called twice."""
+
+    def __init__(self, settings: Settings, *, postgres_uri: str, redis_uri: str, count: int) -> None:
+        self._settings = settings
+        self._environment = _environment(settings, postgres_uri=postgres_uri, redis_uri=redis_uri)
+        self._places = [_Place(number, self._environment, settings.drain_seconds) for number in range(1, count + 1)]
+
+    def start(self) -> None:
+        """Start every worker and keep it alive from now on."""
+        for place in self._places:
+            place.start()
+
+    async def stop(self) -> None:
+        """Tell every worker to finish, wait for the drain time, then kill what is left."""
+        await asyncio.gather(*(place.stop() for place in self._places))
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers that run now."""
+        return [place.pid for place in self._places if place.pid is not None]
+
+    def problem(self) -> str | None:
+        """Why a worker keeps ending, in its own last words; None while all is well."""
+        return next((place.problem for place in self._places if place.problem), None)
+
+
+class _Place:
+    """One worker after the other."""
+
+    def __init__(self, number: int, environment: dict[str, str], drain_seconds: float) -> None:
+        self._number = number
+        self._environment = environment
+        self._drain_seconds = drain_seconds
+        self._process: Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self._last_words: deque[str] = deque(maxlen=_KEPT_LINES)
+        self.problem: str | None = None
+
+    @property
+    def pid(self) -> int | None:
+        running = self._process is not None and self._process.returncode is None
+        return self._process.pid if running and self._process else None
+
+    def start(self) -> None:
+        if self._keeper is None:
+            self._keeper = asyncio.ensure_future(self._keep())
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        if self._keeper is not None:
+            await asyncio.shield(self._keeper)
+
+    async def _keep(self) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                code = await self._run_one()
+            except OSError as error:
+                code, self.problem = None, f"A worker could not be started: {error}."
+                logger.error("Worker %d could not be started: %s", self._number, error)
+            if self._stopping.is_set():
+                return
+            lived = time.monotonic() - began
+            pause = _FIRST_PAUSE_SECONDS if lived >= _SOUND_SECONDS else min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            if code is not None:
+                self._note_end(code, lived=lived, pause=pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+
+    def _note_end(self, code: int, *, lived: float, pause: float) -> None:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        logger.error("Worker %d %s after %.1f s; the next starts in %.1f s.", self._number, how, lived, pause)
+        last = next((line for line in reversed(self._last_words) if line.strip()), "It said nothing.")
+        self.problem = f"A worker {how}: {last}"
+
+    async def _run_one(self) -> int:
+        self._last_words.clear()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            # -P: nothing in the directory where the user started Jupyter shall shadow a module.
+            "-P",
+            "-m",
+            "lgnb",
+            "worker",
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=self._environment,
+            limit=_LONGEST_LINE,
+            # A session of its own: Ctrl-C in the terminal is for the host, which then stops its workers in order.
+            start_new_session=True,
+        )
+        self._process = process
+        logger.info("Worker %d started as process %d.", self._number, process.pid)
+        listening = asyncio.gather(
+            self._listen(process.stdout, keep=False), self._listen(process.stderr, keep=True), return_exceptions=True
+        )
+        ending = asyncio.ensure_future(process.wait())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        sound = asyncio.ensure_future(self._call_sound())
+        try:
+            await asyncio.wait((ending, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not ending.done():
+                await self._end(process, ending)
+            return await ending
+        finally:
+            for waiting in (stopping, sound):
+                waiting.cancel()
+            # Processes that a graph started belong to the worker's session and go with it.
+            _signal_group(process.pid, signal.SIGKILL)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(listening, 1.0)
+
+    async def _call_sound(self) -> None:
+        await asyncio.sleep(_SOUND_SECONDS)
+        self.problem = None
+
+    async def _end(self, process: Process, ending: asyncio.Future[int]) -> None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        done, _ = await asyncio.wait((ending,), timeout=self._drain_seconds + _STOP_MARGIN_SECONDS)
+        if not done:
+            logger.warning("Worker %d did not stop in time and is killed.", self._number)
+            _signal_group(process.pid, signal.SIGKILL)
+
+    async def _listen(self, stream: asyncio.StreamReader | None, *, keep: bool) -> None:
+        assert stream is not None
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:
+                continue  # longer than the limit; asyncio has dropped what it held
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip()
+            if keep:
+                self._last_words.append(text)
+            logger.info("worker %d: %s", self._number, text)
+
+
+def _environment(settings: Settings, *, postgres_uri: str, redis_uri: str) -> dict[str, str]:
+    environment = {**os.environ, **settings.environment()}
+    environment |= {
+        "LGNB_POSTGRES_URI": postgres_uri,
+        "LGNB_REDIS_URI": redis_uri,
+        "LGNB_PARENT_PID": str(os.getpid()),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {name: value for name, value in environment.items() if name not in _WITHHELD}
+
+
+def _signal_group(pid: int, number: int) -> None:
+    # A zombie's group may be gone already, or on macOS not be ours to signal any more.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
