@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ async def _configure(connection: Connection) -> None:
 class Database:
     """A pool of connections to one Postgres.
 
-    Connections are in autocommit mode: a statement alone is its own transaction, and `transaction()` opens a longer one.
+    Connections are in autocommit mode: a statement alone is its own transaction; `transaction()` opens a longer one.
     """
 
     def __init__(self, uri: str, *, pool_size: int, application_name: str) -> None:
@@ -59,7 +59,7 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self) -> AsyncGenerator[Connection]:
         """A connection in autocommit mode."""
         try:
             async with self._pool.connection() as connection:
@@ -70,7 +70,7 @@ class Database:
             raise DatabaseUnavailable("Postgres does not answer; try again shortly.") from error
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncGenerator[Connection]:
         """A connection inside one transaction, committed at the end of the block."""
         async with self.connection() as connection, connection.transaction():
             yield connection

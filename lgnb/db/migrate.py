@@ -20,7 +20,7 @@ _FILE_NAME = re.compile(r"(\d{4})_\w+\.sql")
 def migrations() -> list[tuple[int, str, LiteralString]]:
     """(number, file name, statements) of every migration, in order."""
     found: list[tuple[int, str, LiteralString]] = []
-    for file in resources.files(__package__).joinpath("migrations").iterdir():
+    for file in resources.files("lgnb.db").joinpath("migrations").iterdir():
         if match := _FILE_NAME.fullmatch(file.name):
             found.append((int(match[1]), file.name, cast(LiteralString, file.read_text(encoding="utf-8"))))
     return sorted(found)
@@ -29,7 +29,7 @@ def migrations() -> list[tuple[int, str, LiteralString]]:
 async def migrate(connection: Connection) -> list[str]:
     """Apply what is missing and return the names applied.
 
-    Running it twice, or in two processes at once, applies each migration once: the lock serialises, the table remembers.
+    Running it twice, or in two processes at once, applies each migration once: the lock serialises, a table remembers.
     """
     applied: list[str] = []
     async with connection.transaction():

@@ -17,7 +17,7 @@ _HEADER = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 def queries() -> dict[str, LiteralString]:
     """Every named statement. Names are unique over all files."""
     found: dict[str, LiteralString] = {}
-    for file in sorted(resources.files(__package__).joinpath("sql").iterdir(), key=lambda f: f.name):
+    for file in sorted(resources.files("lgnb.db").joinpath("sql").iterdir(), key=lambda f: f.name):
         if not file.name.endswith(".sql"):
             continue
         parts = _HEADER.split(file.read_text(encoding="utf-8"))

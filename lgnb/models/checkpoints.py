@@ -6,7 +6,7 @@ No value in here is ever a revived object; the codec makes these from objects, t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -92,13 +92,15 @@ class NextTasks:
     """What follows a checkpoint, as its graph told.
 
     Each task is {"id", "name", "subgraph": bool} and, when known, "path". `channels` are the visible channels in
-    the order of the state; with `is_single` the state is the value of that one channel, not an object.
+    the order of the state; with `is_single` the state is the value of that one channel, not an object. `defaults`
+    is what channels show that nobody has written, by name; "" stands for a single channel of unknown name.
     """
 
     next: tuple[str, ...]
     tasks: tuple[dict[str, Any], ...]
     channels: tuple[str, ...]
     is_single: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -85,20 +85,33 @@ class ClaimedRun:
     failed_attempts: int
     created_at: datetime
 
+    @property
+    def temporary(self) -> bool:
+        """Whether the run and its thread go away at the end; nothing of it is checkpointed."""
+        return bool(self.kwargs.get("temporary"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
     """How an attempt ended, in JSON the API can show.
 
-    `state` is the thread's latest ThreadState without values, or None when the attempt left no checkpoint.
-    `result` is what a caller of wait or join is told.
+    `state` is the thread's latest ThreadState without values; with `has_state` false the thread keeps what it has.
+    `result` is the JSON text that a caller of wait or join is told.
     """
 
     status: RunStatus
     thread_status: Literal["idle", "interrupted", "error"]
-    result: Any
+    result: bytes
     values: Any = None
     interrupts: dict[str, Any] = field(default_factory=dict[str, Any])
     error: dict[str, Any] | None = None
     state: dict[str, Any] | None = None
     has_state: bool = False
+
+    def with_state(self, state: dict[str, Any] | None) -> RunOutcome:
+        """This outcome with the thread's latest ThreadState; None leaves the thread as it was."""
+        if state is None:
+            return self
+        interrupts = {task["id"]: task["interrupts"] for task in state["tasks"] if task["interrupts"]}
+        without_values = {key: value for key, value in state.items() if key != "values"}
+        return replace(self, values=state["values"], interrupts=interrupts, state=without_values, has_state=True)

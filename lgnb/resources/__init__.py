@@ -1,0 +1,77 @@
+"""What the API means: rules and transactions, the same for every face that speaks it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..checkpoints.storage import PostgresStorage
+from ..db.database import Database
+from ..queue import Queue
+from ..queue.bells import Bells
+from ..queue.calls import Calls
+from ..queue.events import EventLog
+from ..queue.signals import Signals
+from ..queue.wakeups import WakeUps
+from ..settings import Settings
+from .assistants import Assistants
+from .cancellation import Cancellation
+from .leases import Leases
+from .runs import Runs
+from .streams import RunStreams
+from .system import System
+from .threads import Threads
+
+__all__ = ["Resources", "build_resources"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Everything a face needs, wired to one Postgres and one Redis."""
+
+    assistants: Assistants
+    threads: Threads
+    runs: Runs
+    leases: Leases
+    system: System
+    storage: PostgresStorage
+    events: EventLog
+    wakeups: WakeUps
+    signals: Signals
+    calls: Calls
+    bells: Bells
+
+    async def close(self) -> None:
+        """Stop listening; the pools belong to whoever opened them."""
+        await self.bells.stop()
+        await self.signals.stop()
+
+
+async def build_resources(*, database: Database, queue: Queue, settings: Settings) -> Resources:
+    """Wire the resources of one process together."""
+    storage = PostgresStorage(database)
+    events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds)
+    wakeups, signals, calls, bells = WakeUps(queue), Signals(queue), Calls(queue), Bells(queue)
+    bells.start()
+    cancellation = Cancellation(database, signals=signals, events=events)
+    streams = RunStreams(database, events=events, bells=bells)
+    threads = Threads(database, storage=storage, calls=calls, cancellation=cancellation)
+    return Resources(
+        assistants=Assistants(database, threads=threads, cancellation=cancellation),
+        threads=threads,
+        runs=Runs(database, wakeups=wakeups, cancellation=cancellation, streams=streams),
+        leases=Leases(
+            database,
+            storage=storage,
+            events=events,
+            wakeups=wakeups,
+            lease_seconds=settings.lease_seconds,
+            max_attempts=settings.max_attempts,
+        ),
+        system=System(database, queue=queue, settings=settings),
+        storage=storage,
+        events=events,
+        wakeups=wakeups,
+        signals=signals,
+        calls=calls,
+        bells=bells,
+    )

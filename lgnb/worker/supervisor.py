@@ -10,8 +10,10 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from ..errors import LgnbError
 from ..settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -32,10 +34,21 @@ _WITHHELD = ("LGNB_API_KEYS", "LGNB_TOKEN", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOK
 class Supervisor:
     """`start()` returns at once; `stop()` returns when no process is left, and may be called twice."""
 
-    def __init__(self, settings: Settings, *, postgres_uri: str, redis_uri: str, count: int) -> None:
-        self._settings = settings
-        self._environment = _environment(settings, postgres_uri=postgres_uri, redis_uri=redis_uri)
-        self._places = [_Place(number, self._environment, settings.drain_seconds) for number in range(1, count + 1)]
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        postgres_uri: str,
+        redis_uri: str,
+        count: int,
+        on_death: Callable[[int], Awaitable[object]] | None = None,
+    ) -> None:
+        """`on_death` is awaited with the process id of each worker that ended without being asked to."""
+        environment = _environment(settings, postgres_uri=postgres_uri, redis_uri=redis_uri)
+        self._places = [
+            _Place(number, environment=environment, drain_seconds=settings.drain_seconds, on_death=on_death)
+            for number in range(1, count + 1)
+        ]
 
     def start(self) -> None:
         """Start every worker and keep it alive from now on."""
@@ -59,10 +72,18 @@ class Supervisor:
 class _Place:
     """One worker after the other."""
 
-    def __init__(self, number: int, environment: dict[str, str], drain_seconds: float) -> None:
+    def __init__(
+        self,
+        number: int,
+        *,
+        environment: dict[str, str],
+        drain_seconds: float,
+        on_death: Callable[[int], Awaitable[object]] | None,
+    ) -> None:
         self._number = number
         self._environment = environment
         self._drain_seconds = drain_seconds
+        self._on_death = on_death
         self._process: Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -98,6 +119,7 @@ class _Place:
             pause = _FIRST_PAUSE_SECONDS if lived >= _SOUND_SECONDS else min(pause * 2, _LONGEST_PAUSE_SECONDS)
             if code is not None:
                 self._note_end(code, lived=lived, pause=pause)
+                await self._tell()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
@@ -106,6 +128,15 @@ class _Place:
         logger.error("Worker %d %s after %.1f s; the next starts in %.1f s.", self._number, how, lived, pause)
         last = next((line for line in reversed(self._last_words) if line.strip()), "It said nothing.")
         self.problem = f"A worker {how}: {last}"
+
+    async def _tell(self) -> None:
+        if self._on_death is None or self._process is None:
+            return
+        try:
+            await self._on_death(self._process.pid)
+        except LgnbError as error:
+            # Without this the worker's lease has to run out first, which is only slower.
+            logger.warning("The end of worker %d could not be made known: %s", self._number, error)
 
     async def _run_one(self) -> int:
         self._last_words.clear()

@@ -68,6 +68,8 @@ CREATE TABLE workers (
 CREATE TABLE graphs (
     graph_id text PRIMARY KEY,
     descriptor jsonb NOT NULL,
+    -- Why the graph could not be loaded; null when it could.
+    failure text,
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 

@@ -1,0 +1,71 @@
+"""What every repository shares: a connection, and running named queries on it into models."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from psycopg import rows, sql
+from psycopg.types.json import Jsonb
+
+from .database import Connection
+from .queries import query
+
+T = TypeVar("T")
+
+
+def _same(data: bytes) -> bytes:
+    return data
+
+
+def raw_json(data: bytes) -> Jsonb:
+    """JSON that is text already, passed on as it is."""
+    return Jsonb(data, dumps=_same)
+
+
+class Repository:
+    """Runs statements on one connection; it neither commits nor decides."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def _one(self, row: type[T], name: str, /, **params: Any) -> T | None:
+        async with self._connection.cursor(row_factory=rows.class_row(row)) as cursor:
+            await cursor.execute(query(name), params)
+            return await cursor.fetchone()
+
+    async def _all(self, row: type[T], name: str, /, **params: Any) -> list[T]:
+        async with self._connection.cursor(row_factory=rows.class_row(row)) as cursor:
+            await cursor.execute(query(name), params)
+            return await cursor.fetchall()
+
+    async def _composed(self, row: type[T], statement: sql.Composed, params: dict[str, Any]) -> list[T]:
+        async with self._connection.cursor(row_factory=rows.class_row(row)) as cursor:
+            await cursor.execute(statement, params)
+            return await cursor.fetchall()
+
+    async def _scalar(self, name: str, /, **params: Any) -> Any:
+        """First column of the first row, or None."""
+        cursor = await self._connection.execute(query(name), params)
+        row = await cursor.fetchone()
+        return row[0] if row else None
+
+    async def _column(self, name: str, /, **params: Any) -> list[Any]:
+        cursor = await self._connection.execute(query(name), params)
+        return [row[0] for row in await cursor.fetchall()]
+
+    async def _count(self, statement: sql.Composed, params: dict[str, Any]) -> int:
+        cursor = await self._connection.execute(statement, params)
+        row = await cursor.fetchone()
+        return int(row[0]) if row else 0
+
+    async def _do(self, name: str, /, **params: Any) -> int:
+        """Number of rows changed."""
+        cursor = await self._connection.execute(query(name), params)
+        return cursor.rowcount
+
+
+def where(conditions: list[sql.Composable]) -> sql.Composable:
+    """`WHERE a AND b`, or nothing."""
+    if not conditions:
+        return sql.SQL("")
+    return sql.SQL("\nWHERE ") + sql.SQL(" AND ").join(conditions)

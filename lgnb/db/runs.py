@@ -1,0 +1,192 @@
+"""The runs and run_results tables: the queue, and what waiting callers are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunStatus
+from .repository import Repository, raw_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInFlight:
+    run_id: UUID
+    thread_id: UUID
+    status: RunStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWatch:
+    """How a run that a worker holds stands in the table."""
+
+    run_id: UUID
+    attempt: int
+    status: RunStatus
+    cancel_action: CancelAction | None
+    cancel_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredRun:
+    """A running run whose worker is lost. `counted_attempts` leaves out those given back in good order."""
+
+    run_id: UUID
+    thread_id: UUID
+    assistant_id: UUID
+    graph_id: str
+    metadata: dict[str, Any]
+    kwargs: dict[str, Any]
+    created_at: datetime
+    attempt: int
+    counted_attempts: int
+    cancel_action: CancelAction | None
+    cancel_reason: str | None
+
+    def as_claimed(self) -> ClaimedRun:
+        """The attempt as its worker held it, to end it in that worker's place."""
+        return ClaimedRun(
+            run_id=self.run_id,
+            thread_id=self.thread_id,
+            assistant_id=self.assistant_id,
+            graph_id=self.graph_id,
+            metadata=self.metadata,
+            kwargs=self.kwargs,
+            attempt=self.attempt,
+            failed_attempts=self.counted_attempts,
+            created_at=self.created_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCounts:
+    n_pending: int
+    n_running: int
+    pending_runs_wait_time_max_secs: float
+    pending_runs_wait_time_med_secs: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    status: RunStatus
+    result: Any
+
+
+class RunRepository(Repository):
+    async def get(self, thread_id: UUID, run_id: UUID) -> Run | None:
+        return await self._one(Run, "run_get", thread_id=thread_id, run_id=run_id)
+
+    async def find(self, run_id: UUID) -> Run | None:
+        return await self._one(Run, "run_find", run_id=run_id)
+
+    async def page(self, thread_id: UUID, *, limit: int, offset: int, status: str | None) -> list[Run]:
+        return await self._all(Run, "run_page", thread_id=thread_id, limit=limit, offset=offset, status=status)
+
+    async def insert(
+        self,
+        run_id: UUID,
+        *,
+        thread_id: UUID,
+        assistant_id: UUID,
+        graph_id: str,
+        metadata: dict[str, Any],
+        kwargs: dict[str, Any],
+        multitask_strategy: MultitaskStrategy,
+        after_seconds: float,
+    ) -> Run:
+        run = await self._one(
+            Run,
+            "run_insert",
+            run_id=run_id,
+            thread_id=thread_id,
+            assistant_id=assistant_id,
+            graph_id=graph_id,
+            metadata=Jsonb(metadata),
+            kwargs=Jsonb(kwargs),
+            multitask_strategy=multitask_strategy,
+            after_seconds=after_seconds,
+        )
+        assert run is not None
+        return run
+
+    async def in_flight(self, thread_id: UUID) -> list[Run]:
+        """Pending and running runs of a thread, locked, oldest first."""
+        return await self._all(Run, "run_in_flight", thread_id=thread_id)
+
+    async def claim(self, worker_id: UUID, *, graph_ids: list[str], limit: int) -> list[ClaimedRun]:
+        return await self._all(ClaimedRun, "run_claim", worker_id=worker_id, graph_ids=graph_ids, limit=limit)
+
+    async def next_due_seconds(self, graph_ids: list[str]) -> float | None:
+        return await self._scalar("run_next_due_seconds", graph_ids=graph_ids)
+
+    async def finish(self, run_id: UUID, *, attempt: int, status: RunStatus) -> bool:
+        """False when this attempt is no longer the current one."""
+        return await self._do("run_finish", run_id=run_id, attempt=attempt, status=status) == 1
+
+    async def return_to_queue(self, run_id: UUID, *, attempt: int) -> str | None:
+        """The graph id when the run went back, None when this attempt was not the current one."""
+        return await self._scalar("run_return", run_id=run_id, attempt=attempt)
+
+    async def delete(self, run_id: UUID) -> bool:
+        return await self._do("run_delete", run_id=run_id) == 1
+
+    async def delete_attempt(self, run_id: UUID, *, attempt: int) -> bool:
+        return await self._do("run_delete_attempt", run_id=run_id, attempt=attempt) == 1
+
+    async def supersede(self, run_ids: list[UUID], *, reason: str) -> list[UUID]:
+        return await self._column("run_supersede", run_ids=run_ids, reason=reason)
+
+    async def end_pending(self, run_id: UUID, *, reason: str) -> bool:
+        """False when the run is not pending."""
+        return await self._do("run_end_pending", run_id=run_id, reason=reason) == 1
+
+    async def request_cancel(self, run_id: UUID, *, action: CancelAction, reason: str) -> bool:
+        return await self._do("run_request_cancel", run_id=run_id, action=action, reason=reason) == 1
+
+    async def in_flight_ids(
+        self,
+        *,
+        statuses: list[RunStatus],
+        thread_id: UUID | None = None,
+        run_ids: list[UUID] | None = None,
+        assistant_id: UUID | None = None,
+    ) -> list[RunInFlight]:
+        return await self._all(
+            RunInFlight,
+            "run_in_flight_ids",
+            statuses=statuses,
+            thread_id=thread_id,
+            run_ids=run_ids,
+            assistant_id=assistant_id,
+        )
+
+    async def watch(self, run_ids: Sequence[UUID]) -> list[RunWatch]:
+        return await self._all(RunWatch, "run_watch", run_ids=list(run_ids))
+
+    async def expired(self, *, limit: int) -> list[ExpiredRun]:
+        return await self._all(ExpiredRun, "run_expired", limit=limit)
+
+    async def requeue(self, run_id: UUID, *, attempt: int) -> bool:
+        return await self._scalar("run_requeue", run_id=run_id, attempt=attempt) is not None
+
+    async def counts(self) -> RunCounts:
+        counts = await self._one(RunCounts, "run_counts")
+        assert counts is not None
+        return counts
+
+    async def insert_result(self, run_id: UUID, *, thread_id: UUID, status: RunStatus, result: bytes) -> None:
+        """`result` is JSON text."""
+        await self._do(
+            "run_result_insert", run_id=run_id, thread_id=thread_id, status=status, result=raw_json(result)
+        )
+
+    async def result(self, run_id: UUID) -> RunResult | None:
+        return await self._one(RunResult, "run_result_get", run_id=run_id)
+
+    async def purge_results(self, *, age_seconds: float) -> int:
+        return await self._do("run_result_purge", age_seconds=age_seconds)

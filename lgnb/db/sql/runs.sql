@@ -1,0 +1,228 @@
+-- Runs and the queue they form. pending -> running -> success | error | timeout | interrupted.
+
+-- run_get --
+-- One run of a thread.
+SELECT run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_strategy, created_at, updated_at
+FROM runs
+WHERE run_id = %(run_id)s
+    AND thread_id = %(thread_id)s
+
+-- run_find --
+-- One run by its id alone.
+SELECT run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_strategy, created_at, updated_at
+FROM runs
+WHERE run_id = %(run_id)s
+
+-- run_page --
+-- Runs of a thread, newest first.
+SELECT run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_strategy, created_at, updated_at
+FROM runs
+WHERE thread_id = %(thread_id)s
+    AND (%(status)s::text IS NULL OR status = %(status)s)
+ORDER BY created_at DESC, run_id DESC
+LIMIT %(limit)s
+OFFSET %(offset)s
+
+-- run_insert --
+-- Accepts a run. Its created_at is when it may start, by the database's clock.
+INSERT INTO runs (run_id, thread_id, assistant_id, graph_id, metadata, kwargs, multitask_strategy, created_at)
+VALUES (
+    %(run_id)s, %(thread_id)s, %(assistant_id)s, %(graph_id)s, %(metadata)s, %(kwargs)s, %(multitask_strategy)s,
+    clock_timestamp() + make_interval(secs => %(after_seconds)s::double precision)
+)
+RETURNING run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_strategy, created_at, updated_at
+
+-- run_in_flight --
+-- Pending and running runs of a thread, locked.
+SELECT run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_strategy, created_at, updated_at
+FROM runs
+WHERE thread_id = %(thread_id)s
+    AND status IN ('pending', 'running')
+ORDER BY created_at, run_id
+FOR UPDATE
+
+-- run_claim --
+-- Gives a worker due runs, oldest first, at most one per thread and only of threads where none is running.
+-- An older pending run of the same thread bars the younger ones, so they start in the order they were accepted.
+WITH due AS (
+    SELECT r.run_id
+    FROM runs r
+    WHERE r.status = 'pending'
+        AND r.created_at <= clock_timestamp()
+        AND r.graph_id = ANY(%(graph_ids)s)
+        AND NOT EXISTS (
+            SELECT 1 FROM runs busy
+            WHERE busy.thread_id = r.thread_id AND busy.status = 'running'
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM runs older
+            WHERE older.thread_id = r.thread_id
+                AND older.status = 'pending'
+                AND (older.created_at, older.run_id) < (r.created_at, r.run_id)
+        )
+    ORDER BY r.created_at, r.run_id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE runs r
+SET status = 'running',
+    attempt = r.attempt + 1,
+    worker_id = %(worker_id)s,
+    started_at = now(),
+    updated_at = now()
+FROM due
+WHERE r.run_id = due.run_id
+    AND EXISTS (SELECT 1 FROM workers w WHERE w.worker_id = %(worker_id)s AND w.lease_expires_at > clock_timestamp())
+RETURNING r.run_id, r.thread_id, r.assistant_id, r.graph_id, r.metadata, r.kwargs, r.attempt,
+    r.attempt - 1 - r.returned AS failed_attempts, r.created_at
+
+-- run_next_due_seconds --
+-- Seconds until the next delayed run of these graphs is due; null when none waits.
+SELECT extract(epoch FROM min(created_at) - clock_timestamp())::double precision AS seconds
+FROM runs
+WHERE status = 'pending'
+    AND created_at > clock_timestamp()
+    AND graph_id = ANY(%(graph_ids)s)
+
+-- run_finish --
+-- Ends an attempt; an empty result means the lease was lost.
+UPDATE runs
+SET status = %(status)s,
+    worker_id = NULL,
+    ended_at = now(),
+    updated_at = now()
+WHERE run_id = %(run_id)s
+    AND attempt = %(attempt)s
+    AND status = 'running'
+RETURNING run_id
+
+-- run_return --
+-- Gives claimed runs back in good order: pending again, the attempt uncounted.
+UPDATE runs
+SET status = 'pending',
+    worker_id = NULL,
+    returned = returned + 1,
+    updated_at = now()
+WHERE run_id = %(run_id)s
+    AND attempt = %(attempt)s
+    AND status = 'running'
+RETURNING graph_id
+
+-- run_delete --
+-- Removes a run.
+DELETE FROM runs
+WHERE run_id = %(run_id)s
+RETURNING run_id
+
+-- run_delete_attempt --
+-- Removes a rolled back run, if this attempt still holds it.
+DELETE FROM runs
+WHERE run_id = %(run_id)s
+    AND attempt = %(attempt)s
+    AND status = 'running'
+RETURNING run_id
+
+-- run_supersede --
+-- Ends pending and running runs at once: later writes of their workers are refused.
+UPDATE runs
+SET status = 'interrupted',
+    worker_id = NULL,
+    cancel_action = 'interrupt',
+    cancel_reason = %(reason)s,
+    ended_at = now(),
+    updated_at = now()
+WHERE run_id = ANY(%(run_ids)s)
+    AND status IN ('pending', 'running')
+RETURNING run_id
+
+-- run_request_cancel --
+-- Notes the wish to cancel a running run; its worker ends it.
+UPDATE runs
+SET cancel_action = %(action)s,
+    cancel_reason = %(reason)s,
+    updated_at = now()
+WHERE run_id = %(run_id)s
+    AND status = 'running'
+RETURNING run_id
+
+-- run_in_flight_ids --
+-- Pending or running runs by status, thread and id; null means any.
+SELECT run_id, thread_id, status
+FROM runs
+WHERE status = ANY(%(statuses)s)
+    AND (%(thread_id)s::uuid IS NULL OR thread_id = %(thread_id)s)
+    AND (%(run_ids)s::uuid[] IS NULL OR run_id = ANY(%(run_ids)s))
+    AND (%(assistant_id)s::uuid IS NULL OR assistant_id = %(assistant_id)s)
+ORDER BY created_at, run_id
+
+-- run_watch --
+-- What a worker must know of the runs it holds: gone, superseded, taken over, or to be cancelled.
+SELECT run_id, attempt, status, cancel_action, cancel_reason
+FROM runs
+WHERE run_id = ANY(%(run_ids)s)
+
+-- run_expired --
+-- Running runs whose worker's lease has ended, or whose worker is gone, locked.
+SELECT r.run_id, r.thread_id, r.assistant_id, r.graph_id, r.metadata, r.kwargs, r.created_at, r.attempt,
+    r.attempt - r.returned AS counted_attempts, r.cancel_action, r.cancel_reason
+FROM runs r
+LEFT JOIN workers w ON w.worker_id = r.worker_id
+WHERE r.status = 'running'
+    AND (w.worker_id IS NULL OR w.lease_expires_at < clock_timestamp())
+ORDER BY r.created_at
+LIMIT %(limit)s
+FOR UPDATE OF r SKIP LOCKED
+
+-- run_requeue --
+-- Puts a run of a lost worker back into the queue.
+UPDATE runs
+SET status = 'pending',
+    worker_id = NULL,
+    updated_at = now()
+WHERE run_id = %(run_id)s
+    AND attempt = %(attempt)s
+    AND status = 'running'
+RETURNING graph_id
+
+-- run_counts --
+-- How many runs wait and work.
+SELECT
+    count(*) FILTER (WHERE status = 'pending') AS n_pending,
+    count(*) FILTER (WHERE status = 'running') AS n_running,
+    coalesce(max(extract(epoch FROM clock_timestamp() - created_at)) FILTER (
+        WHERE status = 'pending' AND created_at <= clock_timestamp()
+    ), 0)::double precision AS pending_runs_wait_time_max_secs,
+    coalesce(percentile_cont(0.5) WITHIN GROUP (
+        ORDER BY extract(epoch FROM clock_timestamp() - created_at)::double precision
+    ) FILTER (WHERE status = 'pending' AND created_at <= clock_timestamp()), 0) AS pending_runs_wait_time_med_secs
+FROM runs
+WHERE status IN ('pending', 'running')
+
+-- run_result_insert --
+-- Keeps what a waiting caller is told.
+INSERT INTO run_results (run_id, thread_id, status, result)
+VALUES (%(run_id)s, %(thread_id)s, %(status)s, %(result)s)
+ON CONFLICT (run_id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.result, created_at = now()
+
+-- run_result_get --
+-- What a waiting caller is told, if the run ended in the last minutes.
+SELECT status, result
+FROM run_results
+WHERE run_id = %(run_id)s
+
+-- run_result_purge --
+-- Forgets results nobody can be waiting for any more.
+DELETE FROM run_results
+WHERE created_at < now() - make_interval(secs => %(age_seconds)s::double precision)
+
+-- run_end_pending --
+-- Ends a run that no worker has claimed.
+UPDATE runs
+SET status = 'interrupted',
+    cancel_action = 'interrupt',
+    cancel_reason = %(reason)s,
+    ended_at = now(),
+    updated_at = now()
+WHERE run_id = %(run_id)s
+    AND status = 'pending'
+RETURNING run_id

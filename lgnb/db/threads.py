@@ -1,0 +1,180 @@
+"""The threads table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from ..models.runs import RunOutcome
+from ..models.threads import Thread, ThreadStatus, ThreadTtl
+from .repository import Repository, where
+
+_SORT_COLUMNS: dict[str, sql.SQL] = {
+    name: sql.SQL(name) for name in ("thread_id", "status", "created_at", "updated_at", "state_updated_at")
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestState:
+    """The thread row's share of a ThreadState; `state` lacks the values."""
+
+    status: ThreadStatus
+    values: dict[str, Any] | None
+    state: dict[str, Any] | None
+
+
+class ThreadRepository(Repository):
+    async def get(self, thread_id: UUID) -> Thread | None:
+        return await self._one(Thread, "thread_get", thread_id=thread_id)
+
+    async def lock(self, thread_id: UUID) -> Thread | None:
+        """The thread, locked until the transaction ends. Take this lock before one on its runs."""
+        return await self._one(Thread, "thread_lock", thread_id=thread_id)
+
+    async def insert(
+        self,
+        thread_id: UUID,
+        *,
+        metadata: dict[str, Any],
+        config: dict[str, Any] | None = None,
+        status: ThreadStatus = "idle",
+        ttl: ThreadTtl | None = None,
+    ) -> Thread | None:
+        """The new row, or None when the id is taken."""
+        return await self._one(
+            Thread,
+            "thread_insert",
+            thread_id=thread_id,
+            metadata=Jsonb(metadata),
+            config=Jsonb(config or {}),
+            status=status,
+            ttl_minutes=ttl and ttl.ttl_minutes,
+            ttl_strategy=ttl and ttl.strategy,
+        )
+
+    async def update(self, thread_id: UUID, *, metadata: dict[str, Any] | None, ttl: ThreadTtl | None) -> Thread | None:
+        return await self._one(
+            Thread,
+            "thread_update",
+            thread_id=thread_id,
+            metadata=None if metadata is None else Jsonb(metadata),
+            ttl_minutes=ttl and ttl.ttl_minutes,
+            ttl_strategy=ttl and ttl.strategy,
+        )
+
+    async def ttl(self, thread_id: UUID) -> ThreadTtl | None:
+        return await self._one(ThreadTtl, "thread_ttl", thread_id=thread_id)
+
+    async def delete(self, thread_id: UUID) -> bool:
+        return await self._scalar("thread_delete", thread_id=thread_id) is not None
+
+    async def existing(self, thread_ids: list[UUID]) -> list[UUID]:
+        return await self._column("thread_existing", thread_ids=thread_ids)
+
+    async def delete_many(self, thread_ids: list[UUID]) -> list[UUID]:
+        return await self._column("thread_delete_many", thread_ids=thread_ids)
+
+    async def copy(self, thread_id: UUID, *, new_thread_id: UUID) -> Thread | None:
+        return await self._one(Thread, "thread_copy", thread_id=thread_id, new_thread_id=new_thread_id)
+
+    async def begin_run(self, thread_id: UUID, *, metadata: dict[str, Any], config: dict[str, Any]) -> None:
+        await self._do("thread_begin_run", thread_id=thread_id, metadata=Jsonb(metadata), config=Jsonb(config))
+
+    async def finish_run(
+        self, thread_id: UUID, *, outcome: RunOutcome, metadata: dict[str, Any]
+    ) -> ThreadStatus | None:
+        return await self._scalar(
+            "thread_finish_run",
+            thread_id=thread_id,
+            status=outcome.thread_status,
+            has_state=outcome.has_state,
+            values=None if outcome.values is None else Jsonb(outcome.values),
+            interrupts=Jsonb(outcome.interrupts),
+            state=None if outcome.state is None else Jsonb(outcome.state),
+            error=None if outcome.error is None else Jsonb(outcome.error),
+            metadata=Jsonb(metadata),
+        )
+
+    async def recompute_status(self, thread_id: UUID) -> ThreadStatus | None:
+        return await self._scalar("thread_recompute_status", thread_id=thread_id)
+
+    async def set_state(
+        self,
+        thread_id: UUID,
+        *,
+        status: ThreadStatus,
+        values: Any,
+        interrupts: dict[str, Any],
+        state: dict[str, Any],
+        metadata: dict[str, Any],
+    ) -> None:
+        await self._do(
+            "thread_set_state",
+            thread_id=thread_id,
+            status=status,
+            values=Jsonb(values),
+            interrupts=Jsonb(interrupts),
+            state=Jsonb(state),
+            metadata=Jsonb(metadata),
+        )
+
+    async def latest_state(self, thread_id: UUID) -> LatestState | None:
+        return await self._one(LatestState, "thread_latest_state", thread_id=thread_id)
+
+    async def search_page(
+        self,
+        *,
+        ids: list[UUID] | None,
+        metadata: dict[str, Any],
+        values: dict[str, Any],
+        status: str | None,
+        limit: int,
+        offset: int,
+        sort_by: str | None,
+        sort_order: str | None,
+    ) -> list[Thread]:
+        conditions, params = _filters(ids=ids, metadata=metadata, values=values, status=status)
+        order = sql.SQL("ASC" if sort_by and sort_order == "asc" else "DESC")
+        statement = (
+            sql.SQL(
+                "SELECT thread_id, created_at, updated_at, state_updated_at, metadata, config, status,\n"
+                '    "values", interrupts, error\nFROM threads'
+            )
+            + where(conditions)
+            + sql.SQL("\nORDER BY {} {}, thread_id {}\nLIMIT %(limit)s\nOFFSET %(offset)s").format(
+                _SORT_COLUMNS[sort_by or "updated_at"], order, order
+            )
+        )
+        return await self._composed(Thread, statement, {**params, "limit": limit, "offset": offset})
+
+    async def count(self, *, metadata: dict[str, Any], values: dict[str, Any], status: str | None) -> int:
+        conditions, params = _filters(ids=None, metadata=metadata, values=values, status=status)
+        return await self._count(sql.SQL("SELECT count(*)\nFROM threads") + where(conditions), params)
+
+    async def of_assistant(self, assistant_id: UUID) -> list[UUID]:
+        """Threads whose metadata names this assistant."""
+        return await self._column("thread_of_assistant", metadata=Jsonb({"assistant_id": str(assistant_id)}))
+
+
+def _filters(
+    *, ids: list[UUID] | None, metadata: dict[str, Any], values: dict[str, Any], status: str | None
+) -> tuple[list[sql.Composable], dict[str, Any]]:
+    conditions: list[sql.Composable] = []
+    params: dict[str, Any] = {}
+    if ids:
+        conditions.append(sql.SQL("thread_id = ANY(%(ids)s)"))
+        params["ids"] = ids
+    if metadata:
+        conditions.append(sql.SQL("metadata @> %(metadata)s"))
+        params["metadata"] = Jsonb(metadata)
+    if values:
+        conditions.append(sql.SQL('"values" @> %(values)s'))
+        params["values"] = Jsonb(values)
+    if status is not None:
+        conditions.append(sql.SQL("status = %(status)s"))
+        params["status"] = status
+    return conditions, params

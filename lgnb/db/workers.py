@@ -1,0 +1,71 @@
+"""The workers and graphs tables: who executes, by which lease, and what they serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from .repository import Repository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRow:
+    worker_id: UUID
+    host_name: str
+    pid: int
+    graph_ids: list[str]
+    jobs: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphRow:
+    graph_id: str
+    descriptor: dict[str, Any]
+
+
+class WorkerRepository(Repository):
+    async def insert(
+        self, worker_id: UUID, *, host_name: str, pid: int, graph_ids: list[str], jobs: int, lease_seconds: float
+    ) -> None:
+        await self._do(
+            "worker_insert",
+            worker_id=worker_id,
+            host_name=host_name,
+            pid=pid,
+            graph_ids=graph_ids,
+            jobs=jobs,
+            lease_seconds=lease_seconds,
+        )
+
+    async def renew(self, worker_id: UUID, *, lease_seconds: float) -> bool:
+        """False when the lease had ended: every run it held may be in other hands."""
+        return await self._scalar("worker_renew", worker_id=worker_id, lease_seconds=lease_seconds) is not None
+
+    async def delete(self, worker_id: UUID) -> None:
+        await self._do("worker_delete", worker_id=worker_id)
+
+    async def delete_process(self, host_name: str, pid: int) -> int:
+        return await self._do("worker_delete_process", host_name=host_name, pid=pid)
+
+    async def delete_expired(self) -> list[UUID]:
+        return await self._column("worker_delete_expired")
+
+    async def live(self) -> list[WorkerRow]:
+        return await self._all(WorkerRow, "worker_live")
+
+    async def upsert_graph(self, graph_id: str, *, descriptor: dict[str, Any], failure: str | None) -> None:
+        await self._do("graph_upsert", graph_id=graph_id, descriptor=Jsonb(descriptor), failure=failure)
+
+    async def graph_failure(self, graph_id: str) -> str | None:
+        return await self._scalar("graph_failure", graph_id=graph_id)
+
+    async def graph(self, graph_id: str) -> dict[str, Any] | None:
+        return await self._scalar("graph_get", graph_id=graph_id)
+
+    async def graphs(self) -> list[GraphRow]:
+        return await self._all(GraphRow, "graph_all")

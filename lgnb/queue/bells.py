@@ -1,0 +1,131 @@
+"""Bells: one pub/sub connection per host that tells all its open streams when their run's log has grown.
+
+A ring carries no data; whoever hears it reads the log. A lost ring costs one look after `idle_seconds`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from redis.exceptions import RedisError
+
+from .connection import Queue
+from .events import END
+
+logger = logging.getLogger(__name__)
+
+_RECONNECT_SECONDS = 0.5
+
+
+class Bell:
+    """What one listener holds: rung since it last waited, and whether the end of the run was heard."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+        self.end_heard = False
+
+    def ring(self, event: str | None = None) -> None:
+        self.end_heard = self.end_heard or event == END
+        self._rung.set()
+
+    async def wait(self, *, timeout_seconds: float) -> bool:
+        """Wait for the next ring; False when none came in time."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._rung.wait()
+        except TimeoutError:
+            return False
+        self._rung.clear()
+        return True
+
+
+class Bells:
+    """Subscribe with `listening(run_id)`; wait on the bell it yields."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._redis = queue.redis
+        self._keys = queue.keys
+        self._listeners: dict[str, set[Bell]] = {}
+        self._pubsub: Any = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether rings arrive at present."""
+        return self._pubsub is not None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="lgnb-bells")
+
+    async def stop(self) -> None:
+        """Safe to call twice; returns when the connection is closed."""
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    @asynccontextmanager
+    async def listening(self, run_id: UUID) -> AsyncGenerator[Bell]:
+        """A bell that rings whenever this run's log may have grown; subscribed when the block begins."""
+        channel = self._keys.run_bell(run_id)
+        bell = Bell()
+        listeners = self._listeners.setdefault(channel, set())
+        listeners.add(bell)
+        try:
+            if len(listeners) == 1:
+                await self._tell("subscribe", channel)
+            yield bell
+        finally:
+            listeners.discard(bell)
+            if not listeners and self._listeners.pop(channel, None) is not None:
+                await self._tell("unsubscribe", channel)
+
+    async def _tell(self, verb: str, channel: str) -> None:
+        if self._pubsub is None:
+            return
+        try:
+            await getattr(self._pubsub, verb)(channel)
+        except (RedisError, OSError):
+            # The reader sees the broken connection too, reconnects and subscribes to everything again.
+            logger.debug("Could not %s %s", verb, channel)
+
+    async def _run(self) -> None:
+        while not self._stopped:
+            try:
+                await self._listen()
+            except (RedisError, OSError) as error:
+                logger.warning("The bell connection to Redis broke (%s); connecting again.", type(error).__name__)
+                self._ring_all()
+                await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _listen(self) -> None:
+        async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+            # A first channel opens the connection, so that listening works before anybody subscribes.
+            await pubsub.subscribe(f"{self._keys.prefix}:bells", *self._listeners)
+            self._pubsub = pubsub
+            self._ring_all()
+            try:
+                while True:
+                    message = await pubsub.get_message(timeout=None)
+                    if message is not None:
+                        self._ring(message["channel"].decode(), message["data"].decode())
+            finally:
+                self._pubsub = None
+
+    def _ring(self, channel: str, event: str) -> None:
+        for bell in self._listeners.get(channel, ()):
+            bell.ring(event)
+
+    def _ring_all(self) -> None:
+        for listeners in self._listeners.values():
+            for bell in listeners:
+                bell.ring()

@@ -1,0 +1,65 @@
+"""The Redis connection of one process, and the translation of its failures into our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from ..errors import QueueUnavailable
+from .keys import Keys
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Turn a failure of Redis into QueueUnavailable."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise QueueUnavailable(f"Redis does not answer ({type(error).__name__}); try again shortly.") from error
+
+
+class Queue:
+    """One Redis for wake-ups, event logs, signals and calls. Everything in it may be lost without losing a run."""
+
+    def __init__(self, uri: str, *, prefix: str, max_connections: int = 256) -> None:
+        self.keys = Keys(prefix)
+        # Any: redis-py types every reply as a union of what it may be with and without decoding.
+        self.redis: Any = self._client(uri, max_connections=max_connections)
+        self.append_events_script: Any = self._script("append_events")
+
+    @staticmethod
+    def _client(uri: str, *, max_connections: int) -> Redis:
+        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
+            uri,
+            max_connections=max_connections,
+            timeout=5,
+            socket_connect_timeout=2,
+            health_check_interval=15,
+            # A lost connection is told to the caller at once: each has its own way to go on.
+            retry=Retry(NoBackoff(), 1),
+        )
+        return Redis.from_pool(pool)
+
+    def _script(self, name: str) -> Any:
+        text = resources.files("lgnb.queue").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+        return self.redis.register_script(text)
+
+    async def ping(self) -> None:
+        """Raises QueueUnavailable when Redis does not answer."""
+        with translated():
+            await self.redis.ping()
+
+    async def close(self) -> None:
+        """Close every connection; safe to call twice."""
+        await self.redis.aclose()
+
+    def stats(self) -> dict[str, Any]:
+        pool = self.redis.connection_pool
+        return {"max_connections": pool.max_connections}

@@ -1,0 +1,85 @@
+"""The event log of each run: appended by its worker under a fence, read by any host, from any place.
+
+An event carries its attempt and its number within the attempt. Numbers are without holes, so a reader
+sees by them when something is missing and says so instead of staying silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from .connection import Queue, translated
+
+# The name of the last entry of a run's log. Clients never see it: their stream closes instead.
+END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One entry of a run's log. `number` counts from 1 within each attempt; 0 is an end written by no attempt."""
+
+    id: str
+    attempt: int
+    number: int
+    event: str
+    data: bytes
+
+
+class EventLog:
+    """Append and read. Both are safe to repeat: ids rise, and a reader names the last id it has."""
+
+    def __init__(self, queue: Queue, *, ttl_seconds: float) -> None:
+        self._queue = queue
+        self._redis = queue.redis
+        self._keys = queue.keys
+        self._ttl_ms = int(ttl_seconds * 1000)
+        # While a run works its log must not expire between two slow steps.
+        self._live_ttl_ms = max(self._ttl_ms, 24 * 3600 * 1000)
+
+    async def append(
+        self, run_id: UUID, *, attempt: int, events: Sequence[tuple[int, str, bytes]], ended: bool = False
+    ) -> bool:
+        """Append (number, name, data) triples in one round trip; False when a newer attempt has written already."""
+        arguments: list[Any] = [attempt, self._ttl_ms if ended else self._live_ttl_ms, self._keys.run_bell(run_id)]
+        for event in events:
+            arguments.extend(event)
+        with translated():
+            last = await self._queue.append_events_script(
+                keys=[self._keys.run_events(run_id), self._keys.run_fence(run_id)], args=arguments
+            )
+        return bool(last)
+
+    async def append_end(self, run_id: UUID, *, attempt: int, number: int, status: str) -> bool:
+        """Close the log. The status must be committed in Postgres by then."""
+        return await self.append(run_id, attempt=attempt, events=[(number, END, status.encode())], ended=True)
+
+    async def read(self, run_id: UUID, *, after: str, count: int = 500) -> list[LoggedEvent]:
+        """Entries with an id larger than `after` ("0" for all), oldest first."""
+        start = "-" if after in ("0", "") else f"({after}"
+        with translated():
+            rows = await self._redis.xrange(self._keys.run_events(run_id), min=start, count=count)
+        return [_event(entry_id, fields) for entry_id, fields in rows or ()]
+
+    async def contains(self, run_id: UUID, entry_id: str) -> bool:
+        """Whether an entry with this id is still there."""
+        with translated():
+            return bool(await self._redis.xrange(self._keys.run_events(run_id), min=entry_id, max=entry_id, count=1))
+
+    async def last_id(self, run_id: UUID) -> str:
+        """The id of the newest entry, or "0"."""
+        with translated():
+            rows = await self._redis.xrevrange(self._keys.run_events(run_id), count=1)
+        return rows[0][0].decode() if rows else "0"
+
+    async def delete(self, run_id: UUID) -> None:
+        with translated():
+            await self._redis.delete(self._keys.run_events(run_id), self._keys.run_fence(run_id))
+
+
+def _event(entry_id: bytes, fields: dict[bytes, bytes]) -> LoggedEvent:
+    return LoggedEvent(
+        entry_id.decode(), int(fields[b"a"]), int(fields[b"n"]), fields[b"e"].decode(), fields.get(b"d", b"")
+    )

@@ -1,0 +1,35 @@
+"""Wake-ups: telling workers that a run became runnable, so that nobody has to poll for speed.
+
+A token says no more than "look into Postgres". Losing one costs a poll interval, having one too many costs one query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .connection import Queue, translated
+
+_MOST_TOKENS = 1000
+_TOKEN_SECONDS = 60
+
+
+class WakeUps:
+    def __init__(self, queue: Queue) -> None:
+        self._redis = queue.redis
+        self._keys = queue.keys
+
+    async def ring(self, graph_id: str) -> None:
+        """Wake one worker that serves this graph."""
+        key = self._keys.wake(graph_id)
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.lpush(key, b"1")
+                pipe.ltrim(key, 0, _MOST_TOKENS - 1)
+                pipe.expire(key, _TOKEN_SECONDS)
+                await pipe.execute()
+
+    async def wait(self, graph_ids: Sequence[str], *, timeout_seconds: float) -> bool:
+        """Wait for a token of one of these graphs; False when none came in time."""
+        keys = [self._keys.wake(graph_id) for graph_id in graph_ids]
+        with translated():
+            return await self._redis.blpop(keys, timeout=timeout_seconds) is not None

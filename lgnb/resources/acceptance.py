@@ -1,0 +1,159 @@
+"""How a request becomes a run: which assistant, what of it is remembered, what the worker will be given.
+
+The precedence rules are those of the API: assistant, then thread, then the run's own config and metadata.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from ..db.assistants import AssistantRepository
+from ..db.database import Connection
+from ..errors import InvalidRequest, InvalidState
+from ..models.assistants import Assistant, system_assistant_id
+from ..models.runs import Run, RunRequest
+from ..models.threads import Thread
+from .reserved import clean_config, clean_metadata, without_reserved_keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """A run that was accepted, and the runs that had to make way for it."""
+
+    run: Run
+    graph_id: str
+    stopped: list[UUID]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What will be stored for a request."""
+
+    thread_id: UUID
+    thread_metadata: dict[str, Any]
+    thread_config: dict[str, Any]
+    metadata: dict[str, Any]
+    kwargs: dict[str, Any]
+
+
+async def assistant_of(connection: Connection, assistant_id: str) -> Assistant | None:
+    """The assistant with this UUID, or the system assistant of this graph id.
+
+    Raises:
+        InvalidRequest: the name is neither.
+    """
+    assistants = AssistantRepository(connection)
+    try:
+        return await assistants.get(UUID(assistant_id))
+    except ValueError:
+        found = await assistants.get(system_assistant_id(assistant_id))
+    if found is None:
+        raise InvalidRequest(f"There is no assistant and no graph called {assistant_id!r}.")
+    return found
+
+
+def prepare(
+    request: RunRequest,
+    assistant: Assistant,
+    thread: Thread | None,
+    *,
+    thread_id: UUID,
+    run_id: UUID,
+    stateless: bool,
+    request_id: str | None,
+    headers: dict[str, str],
+) -> Prepared:
+    """Merge assistant, thread and request into what is stored.
+
+    Raises:
+        InvalidState: `context` and `config.configurable` are both given, or a stateless run resumes.
+    """
+    config = clean_config(request.config)
+    context = without_reserved_keys(request.context)
+    configurable: dict[str, Any] = dict(config.get("configurable") or {})
+    if configurable and context:
+        raise InvalidState("Give either context or config.configurable, not both.")
+    if stateless and (request.command or {}).get("resume") is not None:
+        raise InvalidState("A stateless run has no interrupt to resume; run on the thread that waits.")
+    graph_metadata = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.assistant_id)}
+    own_metadata = clean_metadata(config.get("metadata") or {}) | clean_metadata(request.metadata)
+    old_config: dict[str, Any] = dict(thread.config) if thread else {}
+    thread_metadata = (thread.metadata | graph_metadata) if thread else (graph_metadata | own_metadata)
+    thread_configurable = _configurable(assistant.config) | _configurable(old_config)
+    # The run's own configurable is for this run only; its other config (tags, …) is remembered.
+    remembered = {**assistant.config, **old_config, **{k: v for k, v in config.items() if k != "metadata"}}
+    thread_config = {**remembered, "configurable": thread_configurable}
+    metadata = {
+        **assistant.metadata,
+        **(thread_metadata if thread else {}),
+        **own_metadata,
+        "assistant_id": str(assistant.assistant_id),
+    }
+    # Context and configurable mirror each other; whichever was given decides both.
+    run_context = {**assistant.context, **(context or configurable)}
+    run_configurable = {**thread_configurable, **(context or configurable)}
+    run_configurable |= _addressed_checkpoint(request)
+    run_configurable |= headers
+    run_configurable |= {
+        "run_id": str(run_id),
+        "thread_id": str(thread_id),
+        "graph_id": assistant.graph_id,
+        "assistant_id": str(assistant.assistant_id),
+        "user_id": str(run_configurable.get("user_id") or ""),
+        "langgraph_auth_user": None,
+        "langgraph_auth_user_id": "",
+        "langgraph_auth_permissions": [],
+        "langgraph_request_id": request_id,
+        "__request_start_time_ms__": int(time.time() * 1000),
+        "__after_seconds__": request.after_seconds,
+    }
+    if request.strict_resume:
+        run_configurable["__pregel_strict_resume"] = True
+    if tracer := request.langsmith_tracer:
+        run_configurable["__langsmith_project__"] = tracer.get("project_name")
+        run_configurable["__langsmith_example_id__"] = tracer.get("example_id")
+    run_config = {**assistant.config, **config, "configurable": run_configurable, "metadata": metadata}
+    kwargs = {
+        "input": request.input,
+        "command": request.command,
+        "config": run_config,
+        "context": run_context,
+        "stream_mode": request.stream_mode,
+        "interrupt_before": request.interrupt_before,
+        "interrupt_after": request.interrupt_after,
+        "webhook": request.webhook,
+        "feedback_keys": request.feedback_keys,
+        "temporary": stateless and request.on_completion == "delete",
+        "subgraphs": request.stream_subgraphs,
+        "resumable": request.stream_resumable,
+        "checkpoint_during": request.checkpoint_during,
+        "durability": _durability(request),
+    }
+    return Prepared(
+        thread_id=thread_id,
+        thread_metadata=thread_metadata,
+        thread_config=thread_config,
+        metadata=metadata,
+        kwargs=kwargs,
+    )
+
+
+def _configurable(config: dict[str, Any]) -> dict[str, Any]:
+    return dict(config.get("configurable") or {})
+
+
+def _addressed_checkpoint(request: RunRequest) -> dict[str, Any]:
+    """The checkpoint to start from, in the words of the graph library."""
+    address = {key: value for key, value in (request.checkpoint or {}).items() if key != "thread_id" and value}
+    if request.checkpoint_id is not None:
+        address["checkpoint_id"] = str(request.checkpoint_id)
+    return address
+
+
+def _durability(request: RunRequest) -> str:
+    if request.durability is not None:
+        return request.durability
+    return "exit" if request.checkpoint_during is False else "async"

@@ -1,0 +1,201 @@
+"""What a worker does to runs: claim, finish, give back, and take over from the dead. All of it is fenced.
+
+A worker holds one lease, its row in `workers`; each claimed run quotes it and an attempt number. A write that
+quotes an outdated attempt finds no row, changes nothing and raises LeaseLost.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+
+from ..checkpoints.history import thread_states
+from ..checkpoints.storage import CheckpointStorage
+from ..db.database import Connection, Database
+from ..db.runs import ExpiredRun, RunRepository
+from ..db.threads import ThreadRepository
+from ..db.workers import WorkerRepository
+from ..errors import LeaseLost, QueueUnavailable
+from ..models.runs import ClaimedRun, RunOutcome
+from ..queue.events import EventLog
+from ..queue.wakeups import WakeUps
+from .cancellation import NO_ATTEMPT, rollback_attempt
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Takeover:
+    """What the sweeper did: runs put back into the queue, and runs it had to end."""
+
+    requeued: list[UUID]
+    ended: list[UUID]
+
+
+class Leases:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        storage: CheckpointStorage,
+        events: EventLog,
+        wakeups: WakeUps,
+        lease_seconds: float,
+        max_attempts: int,
+    ) -> None:
+        self._database = database
+        self._storage = storage
+        self._events = events
+        self._wakeups = wakeups
+        self._lease_seconds = lease_seconds
+        self._max_attempts = max_attempts
+
+    async def register(self, worker_id: UUID, *, host_name: str, pid: int, graph_ids: list[str], jobs: int) -> None:
+        """Announce a worker and give it its first lease."""
+        async with self._database.connection() as connection:
+            await WorkerRepository(connection).insert(
+                worker_id,
+                host_name=host_name,
+                pid=pid,
+                graph_ids=graph_ids,
+                jobs=jobs,
+                lease_seconds=self._lease_seconds,
+            )
+
+    async def unregister(self, worker_id: UUID) -> None:
+        async with self._database.connection() as connection:
+            await WorkerRepository(connection).delete(worker_id)
+
+    async def claim(self, worker_id: UUID, *, graph_ids: list[str], limit: int) -> list[ClaimedRun]:
+        """Up to `limit` due runs, oldest first, at most one per thread. Two workers never get the same attempt."""
+        async with self._database.connection() as connection:
+            return await RunRepository(connection).claim(worker_id, graph_ids=graph_ids, limit=limit)
+
+    async def next_due_seconds(self, graph_ids: list[str]) -> float | None:
+        async with self._database.connection() as connection:
+            return await RunRepository(connection).next_due_seconds(graph_ids)
+
+    async def finish(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
+        """Commit the end of an attempt: run, thread and result in one transaction.
+
+        Raises:
+            LeaseLost: this attempt is no longer the current one; nothing was changed.
+        """
+        async with self._database.transaction() as connection:
+            # The thread is locked before its runs everywhere, so that no two transactions wait for each other.
+            await ThreadRepository(connection).lock(claimed.thread_id)
+            runs = RunRepository(connection)
+            if not await runs.finish(claimed.run_id, attempt=claimed.attempt, status=outcome.status):
+                raise LeaseLost(claimed.run_id, claimed.attempt)
+            await _store_outcome(connection, claimed, outcome)
+        await self._ring(claimed.graph_id)
+
+    async def roll_back(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
+        """Commit the end of a rolled back attempt: the run and the checkpoints it wrote disappear.
+
+        Raises:
+            LeaseLost: this attempt is no longer the current one; nothing was changed.
+        """
+        async with self._database.transaction() as connection:
+            await ThreadRepository(connection).lock(claimed.thread_id)
+            if not await rollback_attempt(connection, claimed.run_id, attempt=claimed.attempt):
+                raise LeaseLost(claimed.run_id, claimed.attempt)
+            await _store_outcome(connection, claimed, outcome)
+        await self._ring(claimed.graph_id)
+
+    async def give_back(self, claimed: ClaimedRun) -> bool:
+        """Return a run to the queue, its attempt uncounted. False when it was not ours any more."""
+        async with self._database.connection() as connection:
+            returned = await RunRepository(connection).return_to_queue(claimed.run_id, attempt=claimed.attempt)
+        if returned:
+            await self._ring(claimed.graph_id)
+        return returned is not None
+
+    async def release_process(self, *, host_name: str, pid: int) -> Takeover:
+        """Take over at once from a worker process that is known to have died."""
+        async with self._database.connection() as connection:
+            await WorkerRepository(connection).delete_process(host_name, pid)
+        return await self.sweep()
+
+    async def sweep(self, *, limit: int = 200) -> Takeover:
+        """Put the runs of lost workers back into the queue; end those that were cancelled or tried too often."""
+        done = Takeover(requeued=[], ended=[])
+        graph_ids: set[str] = set()
+        hopeless: list[ExpiredRun] = []
+        async with self._database.transaction() as connection:
+            # First take away what they could renew, then their runs.
+            await WorkerRepository(connection).delete_expired()
+            runs = RunRepository(connection)
+            for run in await runs.expired(limit=limit):
+                if run.cancel_action is not None or run.counted_attempts >= self._max_attempts:
+                    hopeless.append(run)
+                elif await runs.requeue(run.run_id, attempt=run.attempt):
+                    done.requeued.append(run.run_id)
+                    graph_ids.add(run.graph_id)
+        for run in hopeless:
+            if await self._end(run):
+                done.ended.append(run.run_id)
+                graph_ids.add(run.graph_id)
+        for graph_id in graph_ids:
+            await self._ring(graph_id)
+        if done.requeued or done.ended:
+            logger.warning(
+                "Took over from lost workers: %d runs queued again, %d ended.", len(done.requeued), len(done.ended)
+            )
+        return done
+
+    async def purge_results(self, *, age_seconds: float) -> int:
+        async with self._database.connection() as connection:
+            return await RunRepository(connection).purge_results(age_seconds=age_seconds)
+
+    async def _end(self, run: ExpiredRun) -> bool:
+        """End a run whose worker is lost. Only one of several sweepers succeeds, the others find no row."""
+        claimed = run.as_claimed()
+        outcome = await self._lost_outcome(run)
+        try:
+            if run.cancel_action == "rollback":
+                await self.roll_back(claimed, outcome)
+            else:
+                await self.finish(claimed, outcome)
+        except LeaseLost:
+            return False
+        try:
+            await self._events.append_end(run.run_id, attempt=NO_ATTEMPT, number=0, status=outcome.status)
+        except QueueUnavailable:
+            logger.warning("Redis does not answer: readers of run %s will see its end in Postgres.", run.run_id)
+        return True
+
+    async def _lost_outcome(self, run: ExpiredRun) -> RunOutcome:
+        if run.cancel_action is not None:
+            error = {"error": "UserInterrupt", "message": run.cancel_reason or "The run was cancelled."}
+            return RunOutcome(status="interrupted", thread_status="idle", result=b"{}", error=error)
+        states = await thread_states(self._storage, run.thread_id, limit=1)
+        nodes = ", ".join(states[0]["next"]) if states else ""
+        where = f" while executing node {nodes}" if nodes else ""
+        error = {"error": "WorkerLost", "message": f"The worker died {run.counted_attempts} times{where}."}
+        return RunOutcome(
+            status="error", thread_status="error", result=orjson.dumps({"__error__": error}), error=error
+        ).with_state(states[0] if states else None)
+
+    async def _ring(self, graph_id: str) -> None:
+        """Another run of the thread may be waiting for this one."""
+        try:
+            await self._wakeups.ring(graph_id)
+        except QueueUnavailable:
+            logger.warning("Redis does not answer: runs start with the next poll.")
+
+
+async def _store_outcome(connection: Connection, claimed: ClaimedRun, outcome: RunOutcome) -> None:
+    threads = ThreadRepository(connection)
+    await RunRepository(connection).insert_result(
+        claimed.run_id, thread_id=claimed.thread_id, status=outcome.status, result=outcome.result
+    )
+    if claimed.temporary:
+        # The run goes with its thread; it wrote no checkpoints.
+        await threads.delete(claimed.thread_id)
+        return
+    served = {"graph_id": claimed.graph_id, "assistant_id": str(claimed.assistant_id)}
+    await threads.finish_run(claimed.thread_id, outcome=outcome, metadata=served)

@@ -1,0 +1,48 @@
+"""Keys that belong to the server: taken out of requests, and out of everything a client is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_CONFIGURABLE = frozenset(
+    (
+        "langgraph_auth_user",
+        "langgraph_auth_user_id",
+        "langgraph_auth_permissions",
+        "langgraph_request_id",
+        "__langsmith_project__",
+        "__langsmith_example_id__",
+        "__request_start_time_ms__",
+        "__after_seconds__",
+        "__otel_traceparent__",
+        "__otel_tracestate__",
+        "__dd_trace_headers__",
+        "__pregel_node_finished",
+        "__context_provided__",
+    )
+)
+_METADATA = frozenset(("thread_id", "assistant_id", "run_id", "cron_id", "counters_since_delta_snapshot"))
+
+
+def without_reserved_keys(values: dict[str, Any]) -> dict[str, Any]:
+    """Config, configurable or context as a caller may set it."""
+    if _CONFIGURABLE.isdisjoint(values):
+        return values
+    return {key: value for key, value in values.items() if key not in _CONFIGURABLE}
+
+
+def clean_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Metadata as a caller may set it."""
+    if _METADATA.isdisjoint(metadata):
+        return metadata
+    return {key: value for key, value in metadata.items() if key not in _METADATA}
+
+
+def clean_config(config: dict[str, Any]) -> dict[str, Any]:
+    """A config as a caller may set it: its configurable and metadata cleaned, unset parts left out."""
+    cleaned = {key: value for key, value in config.items() if value is not None}
+    if cleaned.get("configurable"):
+        cleaned["configurable"] = without_reserved_keys(cleaned["configurable"])
+    if cleaned.get("metadata"):
+        cleaned["metadata"] = clean_metadata(cleaned["metadata"])
+    return cleaned

@@ -1,0 +1,239 @@
+"""Runs: accepting, listing, following, cancelling and deleting them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+from ..db.database import Connection, Database
+from ..db.runs import RunInFlight, RunRepository, RunWatch
+from ..db.threads import ThreadRepository
+from ..db.workers import WorkerRepository
+from ..errors import (
+    AssistantNotFound,
+    GraphLoadError,
+    NotFound,
+    QueueUnavailable,
+    RunConflict,
+    RunNotFound,
+    ThreadNotFound,
+)
+from ..models.ids import new_id
+from ..models.runs import CancelAction, Run, RunRequest, RunStatus
+from ..models.streams import StreamEvent
+from ..models.threads import Thread
+from ..queue.wakeups import WakeUps
+from .acceptance import Acceptance, assistant_of, prepare
+from .cancellation import Cancellation, delete_run
+from .streams import RunStreams
+
+
+class Runs:
+    def __init__(
+        self, database: Database, *, wakeups: WakeUps, cancellation: Cancellation, streams: RunStreams
+    ) -> None:
+        self._database = database
+        self._wakeups = wakeups
+        self._cancellation = cancellation
+        self._streams = streams
+
+    async def create(
+        self,
+        thread_id: UUID | None,
+        request: RunRequest,
+        *,
+        request_id: str | None = None,
+        headers_configurable: dict[str, str] | None = None,
+    ) -> Run:
+        """Accept a run, in one transaction; without a thread it is stateless and gets one of its own.
+
+        Raises:
+            AssistantNotFound, ThreadNotFound: as they say.
+            RunConflict: the strategy is "reject" and the thread is busy.
+            InvalidState: the request contradicts itself.
+        """
+        async with self._database.transaction() as connection:
+            acceptance = await _accept(
+                connection, thread_id, request, request_id=request_id, headers=headers_configurable
+            )
+        await self._announce([acceptance])
+        return acceptance.run
+
+    async def create_batch(self, requests: list[RunRequest], *, request_id: str | None = None) -> list[Run]:
+        """Accept several stateless runs: all of them or none."""
+        async with self._database.transaction() as connection:
+            accepted = [
+                await _accept(connection, None, request, request_id=request_id, headers=None) for request in requests
+            ]
+        await self._announce(accepted)
+        return [acceptance.run for acceptance in accepted]
+
+    async def list(self, thread_id: UUID, *, limit: int = 10, offset: int = 0, status: str | None = None) -> list[Run]:
+        async with self._database.connection() as connection:
+            found = await RunRepository(connection).page(thread_id, limit=limit, offset=offset, status=status)
+            if not found and await ThreadRepository(connection).get(thread_id) is None:
+                raise ThreadNotFound(thread_id)
+        return found
+
+    async def get(self, thread_id: UUID, run_id: UUID) -> Run:
+        async with self._database.connection() as connection:
+            run = await RunRepository(connection).get(thread_id, run_id)
+        if run is None:
+            raise RunNotFound(run_id)
+        return run
+
+    async def find(self, run_id: UUID) -> Run:
+        """A run by its id alone."""
+        async with self._database.connection() as connection:
+            run = await RunRepository(connection).find(run_id)
+        if run is None:
+            raise RunNotFound(run_id)
+        return run
+
+    async def delete(self, thread_id: UUID, run_id: UUID) -> None:
+        """Delete a run and the checkpoints it wrote; one in flight is cancelled first."""
+        async with self._database.transaction() as connection:
+            threads = ThreadRepository(connection)
+            await threads.lock(thread_id)
+            run = await RunRepository(connection).get(thread_id, run_id)
+            if run is None:
+                raise RunNotFound(run_id)
+            await delete_run(connection, run_id)
+            if not run.is_final:
+                await threads.recompute_status(thread_id)
+        if not run.is_final:
+            await self._cancellation.announce([run_id])
+            await self._cancellation.announce_end(run_id)
+
+    async def cancel(
+        self, thread_id: UUID, run_id: UUID, *, action: CancelAction = "interrupt", wait: bool = False
+    ) -> None:
+        """Cancel a run in flight; with `wait`, return when it has ended."""
+        run = await self.get(thread_id, run_id)
+        reason = "The run was cancelled by a request."
+        if not await self._cancellation.cancel(thread_id, run_id, action=action, reason=reason):
+            raise NotFound(f"Run {run_id} has ended; there is nothing to cancel.")
+        if wait:
+            await self._streams.result(run)
+
+    async def cancel_many(
+        self,
+        *,
+        status: Literal["pending", "running", "all"] | None = None,
+        thread_id: UUID | None = None,
+        run_ids: list[UUID] | None = None,
+        action: CancelAction = "interrupt",
+    ) -> None:
+        """Cancel runs by status, or those named of one thread."""
+        statuses: list[RunStatus] = ["pending", "running"] if status in (None, "all") else [status]
+        async with self._database.connection() as connection:
+            found: list[RunInFlight] = await RunRepository(connection).in_flight_ids(
+                statuses=statuses, thread_id=thread_id, run_ids=run_ids
+            )
+        cancelled = [
+            await self._cancellation.cancel(
+                run.thread_id, run.run_id, action=action, reason="The run was cancelled by a request."
+            )
+            for run in found
+        ]
+        if not any(cancelled):
+            raise NotFound("No run in flight matches; there is nothing to cancel.")
+
+    def stream(
+        self, run: Run, *, after: str | None = None, modes: list[str] | None = None
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Events of a run until its end is committed; see `RunStreams.follow`."""
+        return self._streams.follow(run, after=after, modes=modes or ())
+
+    async def result(self, run: Run) -> Any:
+        """Wait for the end of a run; what a caller of wait and join is told."""
+        return await self._streams.result(run)
+
+    async def watch(self, run_ids: Sequence[UUID]) -> Sequence[RunWatch]:
+        """How runs stand in the table, for the worker that holds them."""
+        async with self._database.connection() as connection:
+            return await RunRepository(connection).watch(run_ids)
+
+    async def disconnected(self, run: Run) -> None:
+        """The client that asked to cancel on disconnect has gone."""
+        await self._cancellation.cancel(
+            run.thread_id, run.run_id, action="interrupt", reason="The client that waited for this run disconnected."
+        )
+
+    async def _announce(self, accepted: list[Acceptance]) -> None:
+        """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""
+        for acceptance in accepted:
+            try:
+                await self._wakeups.ring(acceptance.graph_id)
+            except QueueUnavailable:
+                pass
+            if acceptance.stopped:
+                await self._cancellation.announce(acceptance.stopped)
+                for run_id in acceptance.stopped:
+                    await self._cancellation.announce_end(run_id)
+
+
+async def _accept(
+    connection: Connection,
+    thread_id: UUID | None,
+    request: RunRequest,
+    *,
+    request_id: str | None,
+    headers: dict[str, str] | None,
+) -> Acceptance:
+    assistant = await assistant_of(connection, request.assistant_id)
+    if assistant is None:
+        raise AssistantNotFound(request.assistant_id)
+    if failure := await WorkerRepository(connection).graph_failure(assistant.graph_id):
+        raise GraphLoadError(assistant.graph_id, failure)
+    threads = ThreadRepository(connection)
+    runs = RunRepository(connection)
+    existing: Thread | None = None
+    if thread_id is not None:
+        existing = await threads.lock(thread_id)
+        if existing is None and request.if_not_exists != "create":
+            raise ThreadNotFound(thread_id)
+    in_flight = await runs.in_flight(existing.thread_id) if existing else []
+    if in_flight and request.multitask_strategy == "reject":
+        raise RunConflict(f"Thread {thread_id} is busy with run {in_flight[0].run_id}.")
+    run_id = new_id()
+    prepared = prepare(
+        request,
+        assistant,
+        existing,
+        thread_id=thread_id or new_id(),
+        run_id=run_id,
+        stateless=thread_id is None,
+        request_id=request_id,
+        headers=headers or {},
+    )
+    if existing is None:
+        created = await threads.insert(
+            prepared.thread_id, metadata=prepared.thread_metadata, config=prepared.thread_config, status="busy"
+        )
+        if created is None:
+            # Somebody created the thread since we looked; begin again with the row locked.
+            return await _accept(connection, thread_id, request, request_id=request_id, headers=headers)
+    elif existing.status == "busy":
+        await threads.update(existing.thread_id, metadata=None, ttl=None)
+    else:
+        await threads.begin_run(existing.thread_id, metadata=prepared.thread_metadata, config=prepared.thread_config)
+    run = await runs.insert(
+        run_id,
+        thread_id=prepared.thread_id,
+        assistant_id=assistant.assistant_id,
+        graph_id=assistant.graph_id,
+        metadata=prepared.metadata,
+        kwargs=prepared.kwargs,
+        multitask_strategy=request.multitask_strategy,
+        after_seconds=request.after_seconds,
+    )
+    stopped: list[UUID] = []
+    if in_flight and request.multitask_strategy in ("interrupt", "rollback"):
+        stopped = [old.run_id for old in in_flight]
+        await runs.supersede(stopped, reason=f"Superseded by run {run_id}.")
+        if request.multitask_strategy == "rollback":
+            for old_id in stopped:
+                await delete_run(connection, old_id)
+    return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped)

@@ -1,0 +1,98 @@
+"""The installation as a whole: is it ready, is it healthy, what is it doing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from typing import Any
+
+from .._version import __version__
+from ..db.database import Database
+from ..db.runs import RunRepository
+from ..db.workers import WorkerRepository
+from ..errors import DatabaseUnavailable, QueueUnavailable
+from ..queue import Queue
+from ..settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class System:
+    def __init__(self, database: Database, *, queue: Queue, settings: Settings) -> None:
+        self._database = database
+        self._queue = queue
+        self._settings = settings
+        self._active = 0
+
+    async def is_ready(self) -> bool:
+        """Whether runs can execute: the database answers, and a worker lives unless this host starts none."""
+        try:
+            async with self._database.connection() as connection:
+                workers = await WorkerRepository(connection).live()
+        except DatabaseUnavailable:
+            return False
+        return bool(workers) or self._settings.workers == 0
+
+    async def health(self) -> dict[str, str]:
+        """Each dependency as "healthy" or "unhealthy"."""
+        found = {"postgres": "healthy", "redis": "healthy"}
+        try:
+            async with self._database.connection() as connection:
+                await connection.execute("SELECT 1")
+        except DatabaseUnavailable:
+            found["postgres"] = "unhealthy"
+        try:
+            await self._queue.ping()
+        except QueueUnavailable:
+            found["redis"] = "unhealthy"
+        return found
+
+    async def info(self) -> dict[str, Any]:
+        """Version and flags, as clients ask for them before they use a feature."""
+        return {
+            "version": __version__,
+            "langgraph_py_version": importlib.metadata.version("langgraph"),
+            "flags": {
+                "assistants": True,
+                "crons": False,
+                "langsmith": False,
+                "langsmith_tracing_replicas": False,
+                "langsmith_tracing_session_on_runs": False,
+                "strict_resume": True,
+            },
+            "host": {
+                "kind": "self-hosted",
+                "project_id": None,
+                "host_revision_id": None,
+                "revision_id": None,
+                "tenant_id": None,
+            },
+        }
+
+    async def metrics_json(self) -> dict[str, Any]:
+        async with self._database.connection() as connection:
+            counts = await RunRepository(connection).counts()
+            workers = await WorkerRepository(connection).live()
+        self._active = counts.n_running
+        jobs = sum(worker.jobs for worker in workers)
+        return {
+            "queue": {
+                "n_pending": counts.n_pending,
+                "n_running": counts.n_running,
+                "pending_runs_wait_time_max_secs": counts.pending_runs_wait_time_max_secs,
+                "pending_runs_wait_time_med_secs": counts.pending_runs_wait_time_med_secs,
+            },
+            "workers": {"max": jobs, "active": counts.n_running, "available": max(jobs - counts.n_running, 0)},
+            "postgres": self._database.pool_stats(),
+        }
+
+    async def refresh(self) -> None:
+        """Bring `active_runs` up to date; the host does this now and then."""
+        try:
+            await self.metrics_json()
+        except DatabaseUnavailable:
+            logger.debug("Postgres does not answer; the number of active runs stays as it was.")
+
+    def active_runs(self) -> int:
+        """Runs that worked when last looked; cheap."""
+        return self._active

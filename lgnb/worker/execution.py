@@ -1,0 +1,258 @@
+"""One attempt of one run: calls the graph on a loop of its own and reports how it ended.
+
+It knows neither Postgres nor Redis: checkpoints go through the saver it is given, events to a callback. So a kernel
+can execute runs with it as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
+from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
+
+from ..checkpoints.revivable import revivable_types
+from ..checkpoints.saver import Saver
+from ..checkpoints.tasks import tasks_of_event
+from ..errors import LeaseLost, NotReady
+from ..graphs.sources import GraphSource
+from ..graphs.tracebacks import user_traceback
+from ..json_encoding import describe_error, encode
+from ..models.checkpoints import CheckpointKey, NextTasks
+from ..models.runs import ClaimedRun, RunStatus
+from .inputs import run_config, run_context
+from .translation import EventTranslator
+
+logger = logging.getLogger(__name__)
+
+StopReason = Literal["interrupt", "rollback", "timeout", "lost", "return"]
+
+
+class RunReturned(Exception):
+    """The attempt stopped in good order, or for want of a database; another one shall go on with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an attempt ended. `result` is the JSON text for waiting callers."""
+
+    status: RunStatus
+    result: bytes
+    error: dict[str, Any] | None = None
+
+
+class Execution:
+    """`run` on the graph's loop; `stop` and `drain` from any thread.
+
+    Args:
+        saver: None for a temporary run, which is not checkpointed.
+        input: what the graph is called with, or None to go on from its last checkpoint.
+        goes_on: an earlier attempt has saved a checkpoint, from which this one goes on.
+        publish: takes (event name, JSON); safe to call from any thread.
+    """
+
+    def __init__(
+        self,
+        claimed: ClaimedRun,
+        source: GraphSource,
+        *,
+        saver: Saver | None,
+        input: Any,
+        goes_on: bool,
+        publish: Callable[[str, bytes], None],
+        store: Any = None,
+    ) -> None:
+        self._claimed = claimed
+        self._source = source
+        self._saver = saver
+        self._input = input
+        self._goes_on = goes_on
+        self._publish = publish
+        self._store = store
+        self._control = RunControl()
+        self._task: asyncio.Task[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: StopReason | None = None
+        self._stop_message = ""
+        self._values: Any = None
+        self._interrupted: list[dict[str, Any]] = []
+        self._saving: set[asyncio.Task[None]] = set()
+        self._last_tasks: tuple[CheckpointKey, NextTasks] | None = None
+
+    @property
+    def stopped(self) -> StopReason | None:
+        """Why the attempt was told to stop, if it was."""
+        return self._stop
+
+    def stop(self, reason: StopReason, message: str = "") -> None:
+        """Ask the attempt to end now. The first reason counts, except that a lost lease overrules all."""
+        if self._stop is None or reason == "lost":
+            self._stop, self._stop_message = reason, message
+        if self._loop is not None and self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def drain(self) -> None:
+        """Ask the graph to stop after the superstep it is in."""
+        self._control.request_drain()
+
+    async def run(self) -> Ending:
+        """Execute the attempt.
+
+        Raises:
+            LeaseLost: another attempt is current; whatever this one did counts no more.
+            RunReturned: another attempt shall go on.
+        """
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._stop is not None:
+            return self.stopped_ending()
+        try:
+            await self._execute()
+        except asyncio.CancelledError:
+            if self._stop is None:
+                raise RunReturned from None
+            return self.stopped_ending()
+        except GraphDrained:
+            raise RunReturned from None
+        # A node may do anything, sys.exit() included; it must end its run, never the worker.
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
+            return self._failed(error)
+        return self._succeeded()
+
+    def stopped_ending(self) -> Ending:
+        """How the attempt ends when it was told to stop, also when its loop does not listen.
+
+        Raises:
+            LeaseLost, RunReturned: when that was the reason.
+        """
+        if self._stop == "timeout":
+            values = self._values if self._values is not None else {}
+            return Ending(
+                status="timeout", result=encode(values), error={"error": "TimeoutError", "message": self._stop_message}
+            )
+        if self._stop in ("interrupt", "rollback"):
+            kind = "UserInterrupt" if self._stop == "interrupt" else "UserRollback"
+            return Ending(status="interrupted", result=b"{}", error={"error": kind, "message": self._stop_message})
+        if self._stop == "return":
+            raise RunReturned
+        raise LeaseLost(self._claimed.run_id, self._claimed.attempt)
+
+    def _succeeded(self) -> Ending:
+        values = self._values if self._values is not None else {}
+        if len(self._interrupted) > 1:
+            waiting = [one for chunk in self._interrupted for one in chunk["__interrupt__"]]
+            values = {"__interrupt__": waiting}
+        elif self._interrupted:
+            values = self._interrupted[0]
+        return Ending(status="success", result=encode(values))
+
+    def _failed(self, error: BaseException) -> Ending:
+        for cause in _causes(error):
+            if isinstance(cause, LeaseLost):
+                raise cause
+            if isinstance(cause, NotReady):
+                logger.warning("Run %s goes back to the queue: %s", self._claimed.run_id, cause)
+                raise RunReturned from error
+        described = describe_error(error)
+        if isinstance(error, Exception):
+            logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
+        self._publish("error", encode({**described, "traceback": user_traceback(error)}))
+        return Ending(status="error", result=encode({"__error__": described}), error=described)
+
+    async def _execute(self) -> None:
+        kwargs = self._claimed.kwargs
+        config = run_config(self._claimed, goes_on=self._goes_on)
+        translator = EventTranslator(stream_modes=kwargs["stream_mode"], subgraphs=kwargs["subgraphs"])
+        async with self._source.open(
+            config,
+            access_context="threads.create_run",
+            store=self._store,
+            checkpointer=self._saver,
+            context=kwargs.get("context"),
+        ) as graph:
+            if self._saver is not None:
+                graph.checkpointer = self._saver.with_allowlist(revivable_types(graph))
+            options: dict[str, Any] = {
+                "context": run_context(kwargs.get("context"), graph.get_context_jsonschema()),
+                "stream_mode": translator.library_modes,
+                "subgraphs": True,
+                "interrupt_before": kwargs.get("interrupt_before"),
+                "interrupt_after": kwargs.get("interrupt_after"),
+                "durability": kwargs.get("durability") if self._saver is not None else None,
+                "control": self._control,
+            }
+            drive = self._events if translator.wants_events else self._chunks
+            try:
+                async for namespace, mode, payload in drive(graph, config, options):
+                    self._observe(graph, namespace, mode, payload)
+                    for event, data in translator.translate(namespace, mode, payload):
+                        self._publish(event, data)
+                if self._last_tasks is not None and self._saver is not None:
+                    await self._saver.put_tasks(*self._last_tasks)
+            finally:
+                if self._saving:
+                    await asyncio.gather(*self._saving)
+
+    async def _chunks(
+        self, graph: Pregel, config: RunnableConfig, options: dict[str, Any]
+    ) -> AsyncGenerator[tuple[tuple[str, ...], str, Any]]:
+        stream = graph.astream(self._input, config, **options)
+        try:
+            async for chunk in stream:
+                namespace, mode, payload = chunk
+                yield namespace, mode, payload
+        finally:
+            await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue]  an async generator in all but type
+
+    async def _events(
+        self, graph: Pregel, config: RunnableConfig, options: dict[str, Any]
+    ) -> AsyncGenerator[tuple[tuple[str, ...], str, Any]]:
+        """The same from `astream_events`, whose root chain streams what `astream` yields."""
+        root: str | None = None
+        async for event in graph.astream_events(self._input, config, version="v2", **options):
+            record: Any = event
+            root = root or record["run_id"]
+            if "langsmith:hidden" in (record.get("tags") or ()):
+                continue
+            yield (), "events", record
+            if record["event"] == "on_chain_stream" and record["run_id"] == root:
+                namespace, mode, payload = record["data"]["chunk"]
+                yield namespace, mode, payload
+
+    def _observe(self, graph: Pregel, namespace: tuple[str, ...], mode: str, payload: Any) -> None:
+        """Keep what the ending needs, and save for readers what only the graph can tell."""
+        if mode == "values" and not namespace:
+            if isinstance(payload, dict) and "__interrupt__" in payload:
+                self._interrupted.append(payload)
+            self._values = payload
+        elif mode == "checkpoints" and self._saver is not None:
+            # Subgraphs have channels of their own, which the reader then tells by their names.
+            channels = graph.stream_channels_asis if not namespace else None
+            found = tasks_of_event(payload, channels=channels)
+            if found is None:
+                return
+            if self._claimed.kwargs.get("durability") == "exit":
+                # Only the last checkpoint will be there for a reader to find.
+                self._last_tasks = self._last_tasks if namespace else found
+            else:
+                task = asyncio.create_task(self._saver.put_tasks(*found))
+                self._saving.add(task)
+                task.add_done_callback(self._saving.discard)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error, what it was raised from, and the members of a group."""
+    found: list[BaseException] = []
+    pending: list[BaseException | None] = [error]
+    while pending:
+        current = pending.pop()
+        if current is None or current in found:
+            continue
+        found.append(current)
+        pending += [current.__cause__, *(current.exceptions if isinstance(current, BaseExceptionGroup) else ())]
+    return found

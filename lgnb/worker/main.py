@@ -1,0 +1,64 @@
+"""The worker process: builds everything a worker needs, runs it until told to stop, and takes it down again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+
+from ..db.database import Database
+from ..db.migrate import migrate
+from ..embedded import acquire
+from ..graphs.descriptors import describe_all
+from ..graphs.loading import GraphRegistry
+from ..graphs.project import Project
+from ..parent_watch import watch_parent
+from ..queue import Queue
+from ..resources import build_resources
+from ..settings import Settings
+from .worker import Worker
+
+logger = logging.getLogger(__name__)
+
+
+def run_worker(settings: Settings) -> int:
+    """Run a worker until SIGTERM or SIGINT; the exit code of the process."""
+    # Graph threads and the service loop share the interpreter; short turns keep the service loop prompt.
+    sys.setswitchinterval(0.001)
+    watch_parent(grace_seconds=settings.drain_seconds + 5)
+    return asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    project = Project.load(settings.config) if settings.config else Project.builtin()
+    for warning in project.warnings:
+        logger.warning("%s", warning)
+    async with contextlib.AsyncExitStack() as stack:
+        postgres_uri, redis_uri = settings.postgres_uri, settings.redis_uri
+        if not (postgres_uri and redis_uri):
+            embedded = await acquire(settings.data_dir)
+            stack.push_async_callback(embedded.release)
+            postgres_uri, redis_uri = postgres_uri or embedded.postgres_uri, redis_uri or embedded.redis_uri
+        database = Database(postgres_uri, pool_size=settings.postgres_pool_size, application_name="lgnb-worker")
+        await database.open()
+        stack.push_async_callback(database.close)
+        async with database.connection() as connection:
+            await migrate(connection)
+        queue = Queue(redis_uri, prefix=settings.redis_key_prefix)
+        stack.push_async_callback(queue.close)
+        resources = await build_resources(database=database, queue=queue, settings=settings)
+        stack.push_async_callback(resources.close)
+        registry = GraphRegistry()
+        registry.load_all(project)
+        for descriptor in await describe_all(registry):
+            await resources.assistants.register(descriptor)
+        worker = Worker(resources, registry, settings=settings, postgres_uri=postgres_uri)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        logger.info("Worker %d serves %s", os.getpid(), ", ".join(registry.graph_ids))
+        await worker.run()
+    return 0

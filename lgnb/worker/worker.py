@@ -1,0 +1,357 @@
+"""The worker: claims runs, executes them on graph loops, commits how they ended, and gives back what it cannot finish.
+
+Everything here happens on the service loop; what can run twice is fenced by the attempt it quotes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+
+from ..checkpoints.codec import Codec
+from ..checkpoints.history import thread_states
+from ..checkpoints.saver import Saver
+from ..db.runs import RunWatch
+from ..errors import DatabaseUnavailable, LeaseLost, QueueUnavailable
+from ..graphs.loading import GraphRegistry
+from ..models.checkpoints import Fence
+from ..models.runs import ClaimedRun, RunOutcome
+from ..resources import Resources
+from ..settings import Settings
+from .call_server import CallServer
+from .execution import Ending, Execution, RunReturned
+from .heartbeat import Heartbeat
+from .inputs import input_of
+from .loops import GraphLoops, LoopThread
+from .publisher import Publisher
+from .sweeper import Sweeper
+
+logger = logging.getLogger(__name__)
+
+_CLAIM_AT_ONCE = 8
+# How long a stopped run may take to notice before its end is committed without it.
+_STOP_GRACE_SECONDS = 3.0
+_RETRY_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class InHand:
+    """A run this worker executes."""
+
+    claimed: ClaimedRun
+    execution: Execution
+    publisher: Publisher
+    thread: LoopThread
+    future: Future[Ending]
+    stop_asked: asyncio.Event
+
+
+class Worker:
+    """One lease and up to `jobs` runs. `run()` returns after `stop()`, when everything is finished or given back."""
+
+    def __init__(self, resources: Resources, registry: GraphRegistry, *, settings: Settings, postgres_uri: str) -> None:
+        self._resources = resources
+        self._registry = registry
+        self._settings = settings
+        self._postgres_uri = postgres_uri
+        self._graph_ids = [graph_id for graph_id in registry.graph_ids if graph_id not in registry.failures]
+        self._loop = asyncio.get_running_loop()
+        self._graph_loops = GraphLoops(
+            isolation=settings.isolated_loops,
+            on_blocked=lambda thread, culprit: self._loop.call_soon_threadsafe(self._evacuate, thread, culprit),
+        )
+        self._calls = CallServer(resources, registry, graph_loops=self._graph_loops, graph_ids=self._graph_ids)
+        self._worker_id = uuid4()
+        self._heartbeat: Heartbeat | None = None
+        self._hands: dict[UUID, InHand] = {}
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._look = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until `stop()` was called."""
+        await self._begin_lease()
+        background = [
+            asyncio.create_task(Sweeper(self._resources.leases, period_seconds=1.0).run(), name="lgnb-sweeper"),
+            asyncio.create_task(self._listen(), name="lgnb-wakeups"),
+            asyncio.create_task(self._calls.run(), name="lgnb-calls"),
+        ]
+        self._resources.signals.start(lambda run_ids: self._spawn(self._check(run_ids)))
+        try:
+            while not self._stopping.is_set():
+                await self._claim()
+            await self._drain()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._resources.signals.stop()
+            if self._heartbeat is not None:
+                await asyncio.to_thread(self._heartbeat.stop)
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._resources.leases.unregister(self._worker_id)
+            self._graph_loops.stop()
+
+    def stop(self) -> None:
+        """Claim nothing more and come to an end; safe to call twice."""
+        self._stopping.set()
+        self._look.set()
+
+    # the lease
+
+    async def _begin_lease(self) -> None:
+        self._worker_id = uuid4()
+        await self._resources.leases.register(
+            self._worker_id,
+            host_name=socket.gethostname(),
+            pid=os.getpid(),
+            graph_ids=self._graph_ids,
+            jobs=self._settings.jobs,
+        )
+        call_soon = self._loop.call_soon_threadsafe
+        self._heartbeat = Heartbeat(
+            self._postgres_uri,
+            worker_id=self._worker_id,
+            lease_seconds=self._settings.lease_seconds,
+            watched=lambda: list(self._hands),
+            on_watched=lambda rows: call_soon(self._compare, rows),
+            on_lost=lambda: call_soon(self._lose),
+            every_beat=self._graph_loops.check,
+        )
+        self._heartbeat.start()
+
+    def _lose(self) -> None:
+        """The lease ended (stalled, or cut off from Postgres): what is in hand belongs to others now."""
+        logger.warning("The lease of this worker ended before it was renewed; its runs go on elsewhere.")
+        for hand in self._hands.values():
+            self._stop_run(hand, "lost")
+        if not self._stopping.is_set():
+            self._spawn(self._begin_lease_again())
+
+    async def _begin_lease_again(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self._begin_lease()
+            except DatabaseUnavailable:
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                self._look.set()
+                return
+
+    # claiming
+
+    async def _listen(self) -> None:
+        """Turn wake-up tokens into looks, as long as there is room for another run."""
+        if not self._graph_ids:
+            return
+        while True:
+            if len(self._hands) >= self._settings.jobs:
+                await asyncio.sleep(self._settings.poll_seconds / 10)
+                continue
+            try:
+                if await self._resources.wakeups.wait(self._graph_ids, timeout_seconds=5.0):
+                    self._look.set()
+            except QueueUnavailable:
+                await asyncio.sleep(self._settings.poll_seconds)
+
+    async def _claim(self) -> None:
+        """Claim what is due, then wait for a wake-up, the next delayed run, or the poll interval."""
+        self._look.clear()
+        wait_seconds = self._settings.poll_seconds
+        try:
+            room = self._settings.jobs - len(self._hands)
+            if room > 0 and self._graph_ids:
+                limit = min(room, _CLAIM_AT_ONCE)
+                leases = self._resources.leases
+                claimed = await leases.claim(self._worker_id, graph_ids=self._graph_ids, limit=limit)
+                for one in claimed:
+                    self._begin(one)
+                if len(claimed) == limit:
+                    # There may be more, but others shall have their share of it: look again after a breath.
+                    await asyncio.sleep(0)
+                    return
+                if not claimed and (due := await leases.next_due_seconds(self._graph_ids)) is not None:
+                    wait_seconds = min(wait_seconds, max(due, 0.0))
+        except DatabaseUnavailable:
+            logger.warning("Postgres does not answer; looking for runs again soon.")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_seconds):
+                await self._look.wait()
+
+    # one run
+
+    def _begin(self, claimed: ClaimedRun) -> None:
+        self._spawn(self._attempt(claimed))
+
+    async def _attempt(self, claimed: ClaimedRun) -> None:
+        """Execute a claimed run to its committed end."""
+        publisher = Publisher(self._resources.events, run_id=claimed.run_id, attempt=claimed.attempt, loop=self._loop)
+        publisher.publish("metadata", orjson.dumps({"run_id": claimed.run_id, "attempt": claimed.attempt}))
+        hand: InHand | None = None
+        try:
+            execution = await self._prepare(claimed, publisher)
+            thread, future = self._graph_loops.run(execution.run(), graph_id=claimed.graph_id, run_id=claimed.run_id)
+            hand = InHand(claimed, execution, publisher, thread, future, asyncio.Event())
+            self._hands[claimed.run_id] = hand
+            ending = await self._ending(hand)
+            await self._commit(claimed, ending, rolled_back=execution.stopped == "rollback")
+            await publisher.close(ending.status)
+        except LeaseLost:
+            logger.info("Attempt %d of run %s is no longer the current one.", claimed.attempt, claimed.run_id)
+        except (RunReturned, DatabaseUnavailable):
+            await publisher.flush()
+            await self._give_back(claimed)
+        finally:
+            self._hands.pop(claimed.run_id, None)
+            self._look.set()
+
+    async def _prepare(self, claimed: ClaimedRun, publisher: Publisher) -> Execution:
+        saver: Saver | None = None
+        goes_on = False
+        given = input_of(claimed, stored_input=False)
+        if not claimed.temporary:
+            fence = Fence(claimed.run_id, claimed.attempt)
+            saver = Saver(self._resources.storage, Codec(), fence=fence, loop=self._loop)
+            if claimed.attempt > 1:
+                traces = await self._resources.storage.traces_of_run(claimed.thread_id, claimed.run_id)
+                goes_on = traces.has_checkpoint
+                given = input_of(claimed, stored_input=goes_on, resumed_tasks=traces.resumed_interrupts)
+        return Execution(
+            claimed,
+            self._registry.get(claimed.graph_id),
+            saver=saver,
+            input=given,
+            goes_on=goes_on,
+            publish=publisher.publish,
+        )
+
+    async def _ending(self, hand: InHand) -> Ending:
+        """Wait for the attempt; a graph that does not stop when told, or at its time limit, is left behind."""
+        done = asyncio.ensure_future(asyncio.wrap_future(hand.future))
+        asked = asyncio.create_task(hand.stop_asked.wait())
+        try:
+            limit = self._settings.run_timeout_seconds
+            await asyncio.wait({done, asked}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if not done.done():
+                if not asked.done():
+                    hand.execution.stop("timeout")
+                await asyncio.wait({done}, timeout=_STOP_GRACE_SECONDS)
+            if done.done():
+                return done.result()
+            logger.warning("Run %s does not stop; its end is committed without it.", hand.claimed.run_id)
+            return hand.execution.stopped_ending()
+        finally:
+            asked.cancel()
+            if not done.done():
+                # Nobody waits for it any more; whatever it still writes is refused by the fence.
+                done.add_done_callback(_ignore_result)
+
+    async def _commit(self, claimed: ClaimedRun, ending: Ending, *, rolled_back: bool) -> None:
+        while True:
+            try:
+                outcome = await self._outcome(claimed, ending, with_state=not rolled_back)
+                if rolled_back:
+                    await self._resources.leases.roll_back(claimed, outcome)
+                else:
+                    await self._resources.leases.finish(claimed, outcome)
+            except DatabaseUnavailable:
+                logger.warning("The end of run %s could not be committed yet; trying again.", claimed.run_id)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    async def _outcome(self, claimed: ClaimedRun, ending: Ending, *, with_state: bool) -> RunOutcome:
+        state: dict[str, Any] | None = None
+        if with_state and not claimed.temporary:
+            states = await thread_states(self._resources.storage, claimed.thread_id, limit=1)
+            state = states[0] if states else None
+        if ending.status in ("error", "timeout"):
+            thread_status = "error"
+        else:
+            thread_status = "interrupted" if state and state["next"] else "idle"
+        return RunOutcome(
+            status=ending.status, thread_status=thread_status, result=ending.result, error=ending.error
+        ).with_state(state)
+
+    async def _give_back(self, claimed: ClaimedRun) -> None:
+        while True:
+            try:
+                await self._resources.leases.give_back(claimed)
+            except DatabaseUnavailable:
+                if self._stopping.is_set():
+                    # The sweeper of another worker takes over when the lease ends.
+                    return
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    # stopping runs
+
+    def _stop_run(self, hand: InHand, reason: Any, message: str = "") -> None:
+        hand.execution.stop(reason, message)
+        hand.stop_asked.set()
+
+    async def _check(self, run_ids: list[UUID]) -> None:
+        """Somebody signalled these runs: look at the rows of those in hand."""
+        ours = [run_id for run_id in run_ids if run_id in self._hands]
+        if not ours:
+            return
+        with contextlib.suppress(DatabaseUnavailable):
+            self._compare(await self._resources.runs.watch(ours), asked=ours)
+
+    def _compare(self, rows: Sequence[RunWatch], asked: list[UUID] | None = None) -> None:
+        """Stop what was cancelled, superseded, deleted or taken over."""
+        present = {row.run_id: row for row in rows}
+        for run_id in asked or list(present):
+            hand, row = self._hands.get(run_id), present.get(run_id)
+            if hand is None:
+                continue
+            if row is None or row.attempt != hand.claimed.attempt or row.status != "running":
+                # A newer claim of ours looks the same from here; its row was read before it was made.
+                if row is None or row.attempt >= hand.claimed.attempt:
+                    self._stop_run(hand, "lost")
+            elif row.cancel_action is not None:
+                self._stop_run(hand, row.cancel_action, row.cancel_reason or "The run was cancelled.")
+
+    def _evacuate(self, thread: LoopThread, culprit: UUID | None) -> None:
+        """A graph blocks this loop: the other runs on it go on elsewhere, from their last checkpoint."""
+        for run_id, hand in self._hands.items():
+            if hand.thread is thread and run_id != culprit and not hand.future.done():
+                self._stop_run(hand, "return")
+
+    async def _drain(self) -> None:
+        """Let runs finish their superstep, then give back what is left."""
+        for hand in self._hands.values():
+            hand.execution.drain()
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=self._settings.drain_seconds)
+        for hand in self._hands.values():
+            self._stop_run(hand, "return")
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=_STOP_GRACE_SECONDS + 1)
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.create_task(coroutine)
+        self._attempts.add(task)
+        task.add_done_callback(self._attempts.discard)
+        task.add_done_callback(_log_failure)
+
+
+def _ignore_result(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("A task of the worker failed", exc_info=error)
