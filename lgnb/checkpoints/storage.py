@@ -6,6 +6,7 @@ Arguments and answers are bytes, text and ids, so that the protocol can also be 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from ..db.checkpoints import CheckpointRepository
 from ..db.database import Database
 from ..errors import LeaseLost
 from ..models.checkpoints import (
+    Blob,
     CheckpointFilter,
     CheckpointKey,
     DeltaHistory,
@@ -22,6 +24,15 @@ from ..models.checkpoints import (
     NextTasks,
     SavedCheckpoint,
 )
+from .view import view
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTraces:
+    """What a run has saved so far: a checkpoint, and answers to interrupts, by task with the ids they answer."""
+
+    has_checkpoint: bool
+    resumed_interrupts: Mapping[UUID, list[str]]
 
 
 class CheckpointStorage(Protocol):
@@ -50,6 +61,10 @@ class CheckpointStorage(Protocol):
     async def delta_history(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None, channels: Sequence[str]
     ) -> Mapping[str, DeltaHistory]: ...
+
+    async def traces_of_run(self, thread_id: UUID, run_id: UUID) -> RunTraces:
+        """What an earlier attempt of a run left behind, so that the next one goes on instead of starting over."""
+        ...
 
     async def delete_threads(self, thread_ids: Sequence[UUID]) -> None: ...
 
@@ -103,6 +118,16 @@ class PostgresStorage:
                 thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id, channels=channels
             )
 
+    async def traces_of_run(self, thread_id: UUID, run_id: UUID) -> RunTraces:
+        async with self._database.connection() as connection:
+            repository = CheckpointRepository(connection)
+            has_checkpoint = await repository.has_run(thread_id=thread_id, run_id=run_id)
+            resumed = await repository.resumed_tasks(thread_id=thread_id, run_id=run_id)
+        return RunTraces(
+            has_checkpoint=has_checkpoint,
+            resumed_interrupts={task_id: _interrupt_ids(asked) for task_id, asked in resumed},
+        )
+
     async def delete_threads(self, thread_ids: Sequence[UUID]) -> None:
         async with self._database.connection() as connection:
             await CheckpointRepository(connection).delete_for_threads(thread_ids)
@@ -125,3 +150,8 @@ class PostgresStorage:
 def _require(held: bool, fence: Fence | None) -> None:
     if not held and fence is not None:
         raise LeaseLost(fence.run_id, fence.attempt)
+
+
+def _interrupt_ids(asked: Blob | None) -> list[str]:
+    raised = view(asked) if asked is not None else []
+    return [interrupt["id"] for interrupt in raised if isinstance(interrupt, dict) and interrupt.get("id")]

@@ -29,7 +29,7 @@ from .repository import Repository, where
 _PAGE_COLUMNS = sql.SQL(
     "SELECT c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.created_at, c.checkpoint, "
     "c.metadata, c.inline_channels, c.inline_types, c.inline_values, "
-    "t.next, t.tasks, t.channels AS task_channels, t.is_single "
+    "t.next, t.tasks, t.channels AS task_channels, t.is_single, t.defaults "
     "FROM checkpoints AS c "
     "LEFT JOIN checkpoint_tasks AS t USING (thread_id, checkpoint_ns, checkpoint_id)"
 )
@@ -80,6 +80,7 @@ class CheckpointRepository(Repository):
             tasks=Jsonb(list(tasks.tasks)),
             channels=list(tasks.channels),
             is_single=tasks.is_single,
+            defaults=Jsonb(dict(tasks.defaults)),
         )
 
     async def get(
@@ -171,6 +172,20 @@ class CheckpointRepository(Repository):
 
     async def usage(self, thread_id: UUID) -> list[UsageRow]:
         return await self._all(UsageRow, "checkpoint_usage", thread_id=thread_id)
+
+    async def has_run(self, *, thread_id: UUID, run_id: UUID) -> bool:
+        """Whether a run has saved a checkpoint of the root graph."""
+        return bool(await self._scalar("checkpoint_has_run", thread_id=thread_id, run_id=run_id))
+
+    async def resumed_tasks(self, *, thread_id: UUID, run_id: UUID) -> list[tuple[UUID, Blob | None]]:
+        """Tasks that a run has stored an answer for, each with the interrupts it had raised."""
+        cursor = await self._connection.execute(
+            query("checkpoint_resumed_tasks"), {"thread_id": thread_id, "run_id": run_id}
+        )
+        return [
+            (task_id, Blob(kind, bytes(value)) if kind is not None else None)
+            for task_id, kind, value in await cursor.fetchall()
+        ]
 
     async def _fenced(self, name: str, fence: Fence | None, /, **params: Any) -> bool:
         held = await self._scalar(
@@ -281,6 +296,7 @@ def _checkpoint(
             tasks=tuple(row["tasks"]),
             channels=tuple(row["task_channels"]),
             is_single=row["is_single"],
+            defaults=row["defaults"],
         )
     return SavedCheckpoint(
         key=CheckpointKey(

@@ -67,5 +67,7 @@ CREATE TABLE checkpoint_tasks (
     -- Visible channels in the order of the state. With is_single the state is the value of that one channel.
     channels text[] NOT NULL,
     is_single boolean NOT NULL,
+    -- What visible channels show that nobody has written yet, such as the empty list a reducer starts from.
+    defaults jsonb NOT NULL,
     PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id)
 );

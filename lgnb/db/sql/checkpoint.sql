@@ -94,19 +94,22 @@ WITH held AS (
     SELECT 1 FROM held
 ), put_tasks AS (
     INSERT INTO checkpoint_tasks AS old (
-        thread_id, checkpoint_ns, checkpoint_id, next, tasks, channels, is_single
+        thread_id, checkpoint_ns, checkpoint_id, next, tasks, channels, is_single, defaults
     )
     SELECT
         %(thread_id)s::uuid, %(checkpoint_ns)s::text, %(checkpoint_id)s::uuid, %(next)s::text[], %(tasks)s::jsonb,
-        %(channels)s::text[], %(is_single)s::boolean
+        %(channels)s::text[], %(is_single)s::boolean, %(defaults)s::jsonb
     FROM fence
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id) DO UPDATE SET
         next = EXCLUDED.next,
         tasks = EXCLUDED.tasks,
         channels = EXCLUDED.channels,
-        is_single = EXCLUDED.is_single
-        WHERE (old.next, old.tasks, old.channels, old.is_single)
-            IS DISTINCT FROM (EXCLUDED.next, EXCLUDED.tasks, EXCLUDED.channels, EXCLUDED.is_single)
+        is_single = EXCLUDED.is_single,
+        defaults = EXCLUDED.defaults
+        WHERE (old.next, old.tasks, old.channels, old.is_single, old.defaults)
+            IS DISTINCT FROM (
+                EXCLUDED.next, EXCLUDED.tasks, EXCLUDED.channels, EXCLUDED.is_single, EXCLUDED.defaults
+            )
 )
 SELECT count(*) FROM fence;
 
@@ -415,8 +418,8 @@ WITH copied_values AS (
     ORDER BY checkpoint_ns, checkpoint_id, task_id, idx, checkpoint_writes.written_at DESC
     ON CONFLICT DO NOTHING
 ), copied_tasks AS (
-    INSERT INTO checkpoint_tasks (thread_id, checkpoint_ns, checkpoint_id, next, tasks, channels, is_single)
-    SELECT %(target_thread_id)s::uuid, checkpoint_ns, checkpoint_id, next, tasks, channels, is_single
+    INSERT INTO checkpoint_tasks (thread_id, checkpoint_ns, checkpoint_id, next, tasks, channels, is_single, defaults)
+    SELECT %(target_thread_id)s::uuid, checkpoint_ns, checkpoint_id, next, tasks, channels, is_single, defaults
     FROM checkpoint_tasks
     WHERE thread_id = %(source_thread_id)s::uuid
     ON CONFLICT DO NOTHING
@@ -554,3 +557,25 @@ UNION ALL
 SELECT 'writes', NULL, count(*), coalesce(sum(octet_length(value)), 0)::bigint
 FROM checkpoint_writes
 WHERE thread_id = %(thread_id)s;
+
+-- checkpoint_has_run --
+-- Whether a run has saved a checkpoint of the root graph.
+SELECT EXISTS (
+    SELECT 1 FROM checkpoints
+    WHERE run_id = %(run_id)s::uuid AND thread_id = %(thread_id)s::uuid AND checkpoint_ns = ''
+);
+
+-- checkpoint_resumed_tasks --
+-- Tasks that a run has stored an answer for, with what they had asked.
+SELECT DISTINCT ON (resumed.task_id, asked.checkpoint_id) resumed.task_id, asked.type, asked.value
+FROM checkpoint_writes AS resumed
+LEFT JOIN checkpoint_writes AS asked
+    ON asked.thread_id = resumed.thread_id
+    AND asked.checkpoint_ns = resumed.checkpoint_ns
+    AND asked.checkpoint_id = resumed.checkpoint_id
+    AND asked.task_id = resumed.task_id
+    AND asked.channel = '__interrupt__'
+WHERE resumed.thread_id = %(thread_id)s::uuid
+    AND resumed.run_id = %(run_id)s::uuid
+    AND resumed.run_id <> '00000000-0000-0000-0000-000000000000'
+    AND resumed.channel = '__resume__';
