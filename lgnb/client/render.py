@@ -25,6 +25,13 @@ WORDS = {"interrupted": "waits for an answer", "paused": "paused", "gone": "no l
 MODES = ("auto", "messages", "updates", "values", "custom")
 MOST_NOTES = 20
 
+# The answers to a request for approval that need no more than a word or a sentence.
+_DECISIONS: dict[str, dict[str, str]] = {
+    "approve": {"type": "approve"},
+    "reject": {"type": "reject", "message": "WHY"},
+    "respond": {"type": "respond", "message": "TEXT"},
+}
+
 LineKind = Literal["text", "quiet", "pre", "answer", "label"]
 
 
@@ -70,6 +77,8 @@ def run_markdown(run: Run, aliases: Aliases) -> str:
                 parts.append(line.text)
             case "pre" | "answer":
                 parts.append(f"```\n{line.text}\n```")
+            case "label":
+                parts.append(f"*{line.text}*")
             case _:
                 label = f"{line.label}: " if line.label else ""
                 parts.append(f"> {label}{_code(line.text)}")
@@ -93,6 +102,8 @@ def run_html(run: Run, aliases: Aliases) -> str:
                 parts.append(f'<pre style="white-space: pre-wrap; margin: 4px 0">{text}</pre>')
             case "answer":
                 parts.append(f'<pre style="margin: 2px 0 2px 16px">{text}</pre>')
+            case "label":
+                parts.append(f'<p style="{QUIET}; margin: 2px 0">{text}</p>')
             case _:
                 label = f"{html.escape(line.label)}: " if line.label else ""
                 parts.append(f'<p style="{QUIET}; margin: 2px 0">{label}<code>{text}</code></p>')
@@ -116,8 +127,7 @@ def body(run: Run) -> list[Line]:
             case NodeDone() if show in ("auto", "updates"):
                 lines.append(Line("quiet", _changes(item.changes), item.node))
             case Note() if show in ("auto", "custom") and id(item) not in hidden:
-                text = item.value if isinstance(item.value, str) else brief(item.value, 200)
-                lines.append(Line("quiet", text, item.node or ("custom" if not isinstance(item.value, str) else "")))
+                lines.append(_note_line(item))
             case _:
                 pass
     if show == "values" and view.values is not None:
@@ -182,6 +192,8 @@ def question(interrupt: Interrupt) -> str:
     """What an interrupt asks, readable for a person."""
     who = f"{interrupt.node} asks" if interrupt.node else "The graph asks"
     value = interrupt.value
+    if isinstance(value, dict) and isinstance(value.get("action_requests"), list):
+        return "\n".join([f"{who} for approval:", *map(_action_line, value["action_requests"])])
     if isinstance(value, str):
         return f"{who}: {value}"
     if isinstance(value, dict):
@@ -194,7 +206,8 @@ def suggestions(value: Any) -> list[str]:
     """Answers that fit an interrupt's value, as they are typed after `%lg resume`."""
     if isinstance(value, dict) and isinstance(value.get("action_requests"), list):
         count = len(value["action_requests"])
-        return [json.dumps({"decisions": [{"type": kind}] * count}) for kind in _allowed_decisions(value)]
+        decisions = [_DECISIONS[kind] for kind in _DECISIONS if _is_allowed(kind, value)]
+        return [json.dumps({"decisions": [decision] * count}) for decision in decisions]
     if isinstance(value, dict):
         for key in ("options", "choices"):
             found = value.get(key)
@@ -205,10 +218,23 @@ def suggestions(value: Any) -> list[str]:
     return ["VALUE"]
 
 
-def _allowed_decisions(value: dict[str, Any]) -> list[str]:
+def _action_line(request: Any) -> str:
+    """One action that wants approval: its name, its arguments, and the sentence that came with it."""
+    if not isinstance(request, dict):
+        return f"  {brief(request, 200)}"
+    arguments = request.get("args") or request.get("arguments") or {}
+    lines = [f"  {request.get('name') or request.get('action')}"]
+    if request.get("description"):
+        lines[0] += f": {request['description']}"
+    for key, value in arguments.items() if isinstance(arguments, dict) else ():
+        text = value if isinstance(value, str) else brief(value, 200)
+        lines.append(f"    {key}: " + text.replace("\n", "\n      "))
+    return "\n".join(lines)
+
+
+def _is_allowed(decision: str, value: dict[str, Any]) -> bool:
     allowed = [one.get("allowed_decisions") for one in value.get("review_configs") or [] if isinstance(one, dict)]
-    kinds = [kind for kind in ("approve", "reject") if all(kind in one for one in allowed if isinstance(one, list))]
-    return kinds or ["approve"]
+    return all(decision in one for one in allowed if isinstance(one, list))
 
 
 def _tool_line(call: ToolCall) -> str:
@@ -226,6 +252,17 @@ def _tool_line(call: ToolCall) -> str:
         first = " ".join(call.result.split())
         line = f"{line} {arrow} {first if len(first) <= 200 else first[:199] + '…'}"
     return line
+
+
+def _note_line(note: Note) -> Line:
+    """A remark, or a custom event: the common `{"text": …, "progress": 0.5}` reads as a sentence."""
+    match note.value:
+        case str(text):
+            return Line("quiet", text, note.node)
+        case {"text": str(text), "progress": int() | float() as part, **rest} if not rest and 0 <= part <= 1:
+            return Line("quiet", f"{text} ({part:.0%})", note.node or "custom")
+        case value:
+            return Line("quiet", brief(value, 200), note.node or "custom")
 
 
 def _changes(changes: dict[str, Any]) -> str:

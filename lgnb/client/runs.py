@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
@@ -211,34 +212,41 @@ def run(
     return settled(started, raise_error=raise_error)
 
 
-async def arun(assistant: str, text: Any = None, **options: Any) -> Run:
+class _Stopped(Exception):
+    """Ends the following of a run whose awaiting task was cancelled."""
+
+
+async def arun(assistant: str, text: Any = None, *, on_change: OnChange | None = None, **options: Any) -> Run:
     """`run` for code that awaits; cancelling the task, or interrupting the kernel, cancels the run.
 
-    Args and errors are those of `run`.
+    Args and errors are those of `run`; `on_change` is called in another thread.
     """
-    session = current_session()
-    stop = asyncio.Event()
-    running: list[Run] = []
-
-    def work() -> Run:
-        return run(assistant, text, on_change=seen, **options)
+    stop = threading.Event()
 
     def seen(one: Run) -> None:
-        running[:] = [one]
         if stop.is_set():
-            raise KeyboardInterrupt
+            raise _Stopped
+        if on_change is not None:
+            on_change(one)
+
+    def work() -> Run | None:
+        # A KeyboardInterrupt must not leave this thread: it would end the caller's whole event loop.
+        with contextlib.suppress(_Stopped):
+            return run(assistant, text, on_change=seen, **options)
+        return None
 
     future = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         while not future.done():
             # A plain await would see an interrupt of the kernel only when the loop wakes up next.
             await asyncio.wait([future], timeout=HEARTBEAT_SECONDS)
-        return future.result()
-    except BaseException:
+    except asyncio.CancelledError:
         stop.set()
         future.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        session.last_run = running[0] if running else session.last_run
         raise
+    ended = future.result()
+    assert ended is not None
+    return ended
 
 
 def start(assistant: str, text: Any = None, *, thread: str | None = None, **options: Any) -> Run:
@@ -316,7 +324,7 @@ def follow(
                     _accepted(run, run.view.run_id)
             changed(run)
         _finish(run)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Stopped):
         if cancels:
             _cancel_interrupted(run, stream.items(tick=lambda: 0.05))
         stream.close()

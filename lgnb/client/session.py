@@ -6,11 +6,12 @@ import time
 import uuid
 from typing import Any, Literal
 
+import httpx
 import uuid_utils
 
 from ..errors import AssistantNotFound, ConnectError, NotReady, ThreadNotFound
 from .aliases import Aliases
-from .connection import Connection
+from .connection import Connection, explained
 from .discovery import Search, Server, Step, find_server
 from .headless import start_private_server
 from .runner import Runner
@@ -168,8 +169,8 @@ class Session:
         return server
 
     def _use(self, server: Server) -> None:
+        wait_until_ready(server)
         connection = Connection(server, self.runner)
-        wait_until_ready(connection)
         if self._connection is not None:
             self._connection.close()
         self._connection = connection
@@ -177,8 +178,10 @@ class Session:
         self._threads, self._next_thread, self.thread_id = {}, None, None
 
 
-def wait_until_ready(connection: Connection, *, timeout: float = READY_SECONDS) -> None:
+def wait_until_ready(server: Server, *, timeout: float = READY_SECONDS) -> None:
     """Return once the server can execute runs; it answers 503 while its services start.
+
+    The SDK would try a closed port for eight seconds; a person at a cell wants to know at once.
 
     Raises:
         ConnectError: it cannot be reached, or is still starting after `timeout` seconds.
@@ -186,12 +189,16 @@ def wait_until_ready(connection: Connection, *, timeout: float = READY_SECONDS) 
     deadline = time.monotonic() + timeout
     while True:
         try:
-            connection.call(lambda sdk: sdk.http.get("/ok"))
+            response = httpx.get(f"{server.url}/ok", timeout=10, trust_env=False)
+            response.raise_for_status()
             return
-        except NotReady as error:
+        except httpx.HTTPError as error:
+            told = explained(error, server)
+            if not isinstance(told, NotReady):
+                raise told from error
             if time.monotonic() > deadline:
-                url = connection.server.url
-                raise ConnectError(f"The server at {url} is still starting after {timeout:.0f} s: {error}") from error
+                waited = f"The server at {server.url} is still starting after {timeout:.0f} s"
+                raise ConnectError(f"{waited}: {told}") from error
             time.sleep(0.2)
 
 

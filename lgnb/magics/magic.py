@@ -31,6 +31,10 @@ class LgMagics(Magics):
         except LgnbError as error:
             _tell_in_one_line(error)
             raise
+        except KeyboardInterrupt as stop:
+            # Our frames would bury what came of the run; the exception itself must pass, so that "Run All" stops.
+            stop._render_traceback_ = lambda: ["KeyboardInterrupt"]  # type: ignore[attr-defined]
+            raise
         finally:
             for notice in current_session().take_notices():
                 say(notice)
