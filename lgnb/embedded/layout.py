@@ -266,7 +266,14 @@ def _make_private(directory: Path, owner: int | None, mode: int) -> None:
             raise OSError("exists already, but is not a private directory of ours") from None
         return
     if owner != os.geteuid():
-        os.chown(directory, owner, owner)
+        try:
+            os.chown(directory, owner, owner)
+        except OSError as error:
+            directory.rmdir()
+            raise EmbeddedError(
+                f"Postgres cannot run as root, and this root may not act for another user (uid {owner}: "
+                f"{error.strerror}). Run as an ordinary user, or set LGNB_POSTGRES_URI and LGNB_REDIS_URI."
+            ) from error
     directory.chmod(mode)
 
 

@@ -110,7 +110,7 @@ class Postgres(Server):
 
     async def _make_cluster(self) -> None:
         """Make the cluster under another name first: a start that breaks off here leaves nothing half done."""
-        maker = None if self.uid is None else _named_uid(self.uid)
+        maker = _maker(self.uid)
         programs = postgres_bin(self.uid)
         unfinished = Path(tempfile.mkdtemp(prefix=f"{self.directory.name}.new-", dir=self.layout.base))
         if maker is not None:
@@ -153,19 +153,31 @@ class Postgres(Server):
             )
 
 
-def _named_uid(preferred: int) -> int:
-    """The user as whom root makes a cluster before giving it to `preferred`: `initdb` insists on one with a name."""
-    try:
-        return pwd.getpwuid(preferred).pw_uid
-    except KeyError:
-        pass
+def _maker(uid: int | None) -> int | None:
+    """The user who makes the cluster for `uid` (None: for ourselves): `initdb` insists on one that has a name."""
+    me = os.geteuid()
+    if _has_name(me if uid is None else uid):
+        return uid
+    if uid is None:
+        raise EmbeddedError(
+            f"Postgres needs a user with a name to make its cluster, and user {me} has none. Add a line for it to "
+            f"/etc/passwd (jupyter:x:{me}:0::/tmp:/bin/sh), or set LGNB_POSTGRES_URI."
+        )
     try:
         return pwd.getpwnam("nobody").pw_uid
     except KeyError:
         raise EmbeddedError(
-            "Postgres cannot run as root, and this system has no user 'nobody' to make its cluster with. Run as an "
+            "Postgres cannot run as root, and this system has no user 'nobody' to make its cluster. Run as an "
             "ordinary user, or set LGNB_POSTGRES_URI."
         ) from None
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _give(directory: Path, uid: int) -> None:

@@ -19,41 +19,38 @@ async def private_servers(directory: Path | None = None) -> AsyncGenerator[Embed
     """A running pair; when the block ends it is stopped and all its data is deleted.
 
     Args:
-        directory: where to make the data directory; a temporary directory by default.
+        directory: where to make the data directory; the temporary directory by default. Keep it short, and as root
+            open to others (a closed one such as `tmp_path` costs a directory in the system's place).
 
     Raises:
         EmbeddedError: the servers are not available here or did not start.
     """
-    data_dir = _make_data_dir(directory)
-    try:
+    with _data_dir(directory) as data_dir:
         servers = await embedded.acquire(data_dir)
         try:
             yield servers
         finally:
             await servers.release()
-    finally:
-        embedded.remove(data_dir)
-        shutil.rmtree(data_dir, ignore_errors=True)
 
 
 @contextmanager
 def running_servers(directory: Path | None = None) -> Generator[EmbeddedServers]:
     """The same for a fixture of a whole test session, which belongs to no event loop."""
-    data_dir = _make_data_dir(directory)
-    try:
+    with _data_dir(directory) as data_dir:
         servers = asyncio.run(embedded.acquire(data_dir))
         try:
             yield servers
         finally:
             asyncio.run(servers.release())
+
+
+@contextmanager
+def _data_dir(directory: Path | None) -> Generator[Path]:
+    data_dir = Path(tempfile.mkdtemp(prefix="lgnb-test-", dir=directory))
+    if os.geteuid() == 0:
+        data_dir.chmod(0o711)  # Postgres runs as another user then
+    try:
+        yield data_dir
     finally:
         embedded.remove(data_dir)
         shutil.rmtree(data_dir, ignore_errors=True)
-
-
-def _make_data_dir(directory: Path | None) -> Path:
-    data_dir = Path(tempfile.mkdtemp(prefix="lgnb-test-", dir=directory))
-    if os.geteuid() == 0:
-        # Postgres runs as another user then; what is closed to it would end up in the system's directory.
-        data_dir.chmod(0o711)
-    return data_dir

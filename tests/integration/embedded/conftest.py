@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,8 +135,15 @@ def hold() -> Iterator[Callable[..., HoldingProcess]]:
     """Starts processes that hold a pair; those still there in the end are killed."""
     started: list[HoldingProcess] = []
 
-    def start(data_dir: Path, *, python: str = sys.executable, **how: Any) -> HoldingProcess:
-        started.append(HoldingProcess([python, str(how.pop("script", HOLD)), str(data_dir)], **how))
+    def start(
+        data_dir: Path,
+        *,
+        python: str = sys.executable,
+        script: Path = HOLD,
+        wrapper: Sequence[str] = (),
+        **how: Any,
+    ) -> HoldingProcess:
+        started.append(HoldingProcess([*wrapper, python, str(script), str(data_dir)], **how))
         return started[-1]
 
     yield start

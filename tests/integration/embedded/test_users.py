@@ -161,6 +161,31 @@ def test_an_ordinary_user_is_told_that_the_data_is_root_s(
 
 
 @needs_root
+def test_a_user_without_a_name_is_told_what_to_do(make_data_dir: MakeDataDir, person: Person, hold: Hold) -> None:
+    nameless = {**person.how, "user": POSTGRES_UID, "group": POSTGRES_UID}
+    data_dir = make_data_dir(None)
+    os.chown(data_dir, POSTGRES_UID, POSTGRES_UID)
+
+    said = hold(data_dir, python=person.python, **nameless).said
+
+    assert f"user {POSTGRES_UID} has none" in said["error"]
+    assert "LGNB_POSTGRES_URI" in said["error"]
+
+
+@needs_root
+def test_a_root_that_may_not_act_for_others_is_told_what_to_do(data_dir: Path, hold: Hold) -> None:
+    # In a user namespace that knows one user only, as sandboxes make them.
+    inside = ["unshare", "--user", "--map-root-user"]
+    if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine lets nobody make a user namespace")
+
+    said = hold(data_dir, wrapper=inside).said
+
+    assert "this root may not act for another user" in said["error"]
+    assert "LGNB_POSTGRES_URI and LGNB_REDIS_URI" in said["error"]
+
+
+@needs_root
 async def test_root_runs_postgres_as_a_user_without_rights(data_dir: Path, pair: Pair) -> None:
     servers = await embedded.acquire(data_dir)
     layout = find(data_dir)
