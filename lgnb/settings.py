@@ -10,11 +10,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import platformdirs
 
 from .errors import SettingsError
+
+Isolation = Literal["auto", "always", "never"]
 
 
 def _setting(default: Any, help: str, *, also: tuple[str, ...] = (), minimum: float | None = None, **kw: Any) -> Any:
@@ -50,7 +52,7 @@ class Settings:
     )
     workers: int = _setting(1, "Worker processes the host starts; 0 serves the API only.", minimum=0)
     jobs: int = _setting(100, "Runs one worker executes at once.", also=("N_JOBS_PER_WORKER",), minimum=1)
-    isolated_loops: str = _setting(
+    isolated_loops: Isolation = _setting(
         "auto",
         "Whether each run gets an event loop of its own: auto (only graphs seen to block theirs), always, never.",
         choices=("auto", "always", "never"),
@@ -148,5 +150,5 @@ def _read(name: str, value: Any, hint: Any) -> Any:
             return Path(value).expanduser().absolute()
         return str(value)
     except ValueError:
-        kind = {int: "a whole number", float: "a number"}.get(hint, "a path")
+        kind = "a whole number" if hint is int else "a number"
         raise SettingsError(f"{name} is {value!r}, but must be {kind}.") from None

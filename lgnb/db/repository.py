@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from psycopg import rows, sql
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from .database import Connection
 from .queries import query
@@ -17,9 +17,9 @@ def _same(data: bytes) -> bytes:
     return data
 
 
-def raw_json(data: bytes) -> Jsonb:
+def raw_json(data: bytes) -> Json:
     """JSON that is text already, passed on as it is."""
-    return Jsonb(data, dumps=_same)
+    return Json(data, dumps=_same)
 
 
 class Repository:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json, Jsonb
 
 from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunStatus
 from .repository import Repository, raw_json
@@ -107,7 +107,7 @@ class RunRepository(Repository):
             assistant_id=assistant_id,
             graph_id=graph_id,
             metadata=Jsonb(metadata),
-            kwargs=Jsonb(kwargs),
+            kwargs=Json(kwargs),
             multitask_strategy=multitask_strategy,
             after_seconds=after_seconds,
         )

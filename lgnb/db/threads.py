@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import sql
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json, Jsonb
 
 from ..models.runs import RunOutcome
 from ..models.threads import Thread, ThreadStatus, ThreadTtl
@@ -92,9 +92,9 @@ class ThreadRepository(Repository):
             thread_id=thread_id,
             status=outcome.thread_status,
             has_state=outcome.has_state,
-            values=None if outcome.values is None else Jsonb(outcome.values),
-            interrupts=Jsonb(outcome.interrupts),
-            state=None if outcome.state is None else Jsonb(outcome.state),
+            values=None if outcome.values is None else Json(outcome.values),
+            interrupts=Json(outcome.interrupts),
+            state=None if outcome.state is None else Json(outcome.state),
             error=None if outcome.error is None else Jsonb(outcome.error),
             metadata=Jsonb(metadata),
         )
@@ -116,9 +116,9 @@ class ThreadRepository(Repository):
             "thread_set_state",
             thread_id=thread_id,
             status=status,
-            values=Jsonb(values),
-            interrupts=Jsonb(interrupts),
-            state=Jsonb(state),
+            values=Json(values),
+            interrupts=Json(interrupts),
+            state=Json(state),
             metadata=Jsonb(metadata),
         )
 
@@ -172,7 +172,7 @@ def _filters(
         conditions.append(sql.SQL("metadata @> %(metadata)s"))
         params["metadata"] = Jsonb(metadata)
     if values:
-        conditions.append(sql.SQL('"values" @> %(values)s'))
+        conditions.append(sql.SQL('"values"::jsonb @> %(values)s'))
         params["values"] = Jsonb(values)
     if status is not None:
         conditions.append(sql.SQL("status = %(status)s"))

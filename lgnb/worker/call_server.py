@@ -91,10 +91,8 @@ class CallServer:
     async def _bulk_update_state(self, call: Call) -> dict[str, Any]:
         supersteps = [
             [
-                StateUpdate(
-                    command_of(update["command"]) if update.get("command") else update.get("values"),
-                    update.get("as_node"),
-                )
+                # Where the library's type says values, it takes a Command as well.
+                StateUpdate(_written(update), update.get("as_node"))
                 for update in superstep["updates"]
             ]
             for superstep in call.params["supersteps"]
@@ -160,3 +158,7 @@ def _config(call: Call, thread_config: dict[str, Any], checkpoint: dict[str, Any
     }
     metadata = {"graph_id": call.graph_id, "assistant_id": call.params.get("assistant_id")}
     return {"configurable": configurable, "metadata": metadata}
+
+
+def _written(update: dict[str, Any]) -> Any:
+    return command_of(update["command"]) if update.get("command") else update.get("values")

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
@@ -204,7 +204,8 @@ class Execution:
         stream = graph.astream(self._input, config, **options)
         try:
             async for chunk in stream:
-                namespace, mode, payload = chunk
+                # With several modes and subgraphs asked for, the library yields triples.
+                namespace, mode, payload = cast("tuple[tuple[str, ...], str, Any]", chunk)
                 yield namespace, mode, payload
         finally:
             await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue]  an async generator in all but type

@@ -17,14 +17,15 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
+
+from ..settings import Isolation
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Isolation = Literal["auto", "always", "never"]
 
 # A blocked loop is replaced after the first time, its innocent runs are moved after the second: starting elsewhere
 # costs nothing, but a run that moves repeats the superstep it is in.

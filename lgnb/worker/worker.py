@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +68,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._graph_loops = GraphLoops(
             isolation=settings.isolated_loops,
-            on_blocked=lambda thread, culprit: self._loop.call_soon_threadsafe(self._evacuate, thread, culprit),
+            on_blocked=self._from_thread(self._evacuate),
         )
         self._calls = CallServer(resources, registry, graph_loops=self._graph_loops, graph_ids=self._graph_ids)
         self._worker_id = uuid4()
@@ -118,14 +118,13 @@ class Worker:
             graph_ids=self._graph_ids,
             jobs=self._settings.jobs,
         )
-        call_soon = self._loop.call_soon_threadsafe
         self._heartbeat = Heartbeat(
             self._postgres_uri,
             worker_id=self._worker_id,
             lease_seconds=self._settings.lease_seconds,
             watched=lambda: list(self._hands),
-            on_watched=lambda rows: call_soon(self._compare, rows),
-            on_lost=lambda: call_soon(self._lose),
+            on_watched=self._from_thread(self._compare),
+            on_lost=self._from_thread(self._lose),
             every_beat=self._graph_loops.check,
         )
         self._heartbeat.start()
@@ -339,6 +338,16 @@ class Worker:
             self._stop_run(hand, "return")
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=_STOP_GRACE_SECONDS + 1)
+
+    def _from_thread(self, method: Callable[..., None]) -> Callable[..., None]:
+        """The same method for another thread to call; it runs on the service loop."""
+
+        def passed_on(*arguments: Any) -> None:
+            # A stopping process may have closed the loop already.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(method, *arguments)
+
+        return passed_on
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.create_task(coroutine)

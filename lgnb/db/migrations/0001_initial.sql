@@ -37,11 +37,12 @@ CREATE TABLE threads (
     metadata jsonb NOT NULL DEFAULT '{}',
     config jsonb NOT NULL DEFAULT '{}',
     status text NOT NULL DEFAULT 'idle' CHECK (status IN ('idle', 'busy', 'interrupted', 'error')),
-    "values" jsonb,
-    interrupts jsonb NOT NULL DEFAULT '{}',
+    -- json, not jsonb: a state is shown with its keys in the order in which the graph names them.
+    "values" json,
+    interrupts json NOT NULL DEFAULT '{}',
     error jsonb,
     -- The latest ThreadState without its values, so that reading it needs no graph and no checkpoint.
-    state jsonb,
+    state json,
     ttl_minutes double precision,
     ttl_strategy text CHECK (ttl_strategy IN ('delete', 'keep_latest')),
     expires_at timestamptz
@@ -50,7 +51,7 @@ CREATE INDEX threads_by_update ON threads (updated_at DESC, thread_id);
 CREATE INDEX threads_by_creation ON threads (created_at DESC, thread_id);
 CREATE INDEX threads_by_status ON threads (status, updated_at DESC);
 CREATE INDEX threads_by_metadata ON threads USING gin (metadata jsonb_path_ops);
-CREATE INDEX threads_by_values ON threads USING gin ("values" jsonb_path_ops);
+CREATE INDEX threads_by_values ON threads USING gin (("values"::jsonb) jsonb_path_ops);
 CREATE INDEX threads_by_expiry ON threads (expires_at) WHERE expires_at IS NOT NULL;
 
 -- A worker's heartbeat renews one row here; the leases of all its runs hang on it.
@@ -81,7 +82,7 @@ CREATE TABLE runs (
     status text NOT NULL DEFAULT 'pending'
         CHECK (status IN ('pending', 'running', 'success', 'error', 'timeout', 'interrupted')),
     metadata jsonb NOT NULL DEFAULT '{}',
-    kwargs jsonb NOT NULL,
+    kwargs json NOT NULL,
     multitask_strategy text NOT NULL,
     -- When the run may start: the time of the request plus after_seconds. The queue orders by it.
     created_at timestamptz NOT NULL,
@@ -108,7 +109,7 @@ CREATE TABLE run_results (
     run_id uuid PRIMARY KEY,
     thread_id uuid NOT NULL,
     status text NOT NULL,
-    result jsonb NOT NULL,
+    result json NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX run_results_by_age ON run_results (created_at);

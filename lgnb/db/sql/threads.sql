@@ -65,12 +65,12 @@ INSERT INTO threads (thread_id, metadata, config, status, "values", interrupts, 
 SELECT
     %(new_thread_id)s, metadata, config,
     CASE
-        WHEN status = 'busy' AND interrupts <> '{}' THEN 'interrupted'
+        WHEN status = 'busy' AND interrupts::text <> '{}' THEN 'interrupted'
         WHEN status = 'busy' THEN 'idle'
         ELSE status
     END,
     "values", interrupts, error,
-    CASE WHEN state IS NULL THEN NULL ELSE replace(state::text, %(thread_id)s::text, %(new_thread_id)s::text)::jsonb END
+    CASE WHEN state IS NULL THEN NULL ELSE replace(state::text, %(thread_id)s::text, %(new_thread_id)s::text)::json END
 FROM threads
 WHERE thread_id = %(thread_id)s
 RETURNING thread_id, created_at, updated_at, state_updated_at, metadata, config, status, "values", interrupts, error
@@ -112,7 +112,7 @@ SET status = CASE
             SELECT 1 FROM runs r
             WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running')
         ) THEN 'busy'
-        WHEN t.interrupts <> '{}' THEN 'interrupted'
+        WHEN t.interrupts::text <> '{}' THEN 'interrupted'
         ELSE 'idle'
     END,
     updated_at = now()
