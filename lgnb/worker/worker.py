@@ -75,6 +75,7 @@ class Worker:
         self._heartbeat: Heartbeat | None = None
         self._hands: dict[UUID, InHand] = {}
         self._attempts: set[asyncio.Task[None]] = set()
+        self._begun = 0
         self._look = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -154,7 +155,7 @@ class Worker:
         if not self._graph_ids:
             return
         while True:
-            if len(self._hands) >= self._settings.jobs:
+            if self._begun >= self._settings.jobs:
                 await asyncio.sleep(self._settings.poll_seconds / 10)
                 continue
             try:
@@ -168,7 +169,7 @@ class Worker:
         self._look.clear()
         wait_seconds = self._settings.poll_seconds
         try:
-            room = self._settings.jobs - len(self._hands)
+            room = self._settings.jobs - self._begun
             if room > 0 and self._graph_ids:
                 limit = min(room, _CLAIM_AT_ONCE)
                 leases = self._resources.leases
@@ -190,6 +191,7 @@ class Worker:
     # one run
 
     def _begin(self, claimed: ClaimedRun) -> None:
+        self._begun += 1
         self._spawn(self._attempt(claimed))
 
     async def _attempt(self, claimed: ClaimedRun) -> None:
@@ -211,7 +213,10 @@ class Worker:
             await publisher.flush()
             await self._give_back(claimed)
         finally:
-            self._hands.pop(claimed.run_id, None)
+            self._begun -= 1
+            # A run that was given back may be in hand again already, by a newer attempt.
+            if self._hands.get(claimed.run_id) is hand:
+                self._hands.pop(claimed.run_id, None)
             self._look.set()
 
     async def _prepare(self, claimed: ClaimedRun, publisher: Publisher) -> Execution:
