@@ -7,6 +7,7 @@ the way, from a fixed table; the names stored with a value are compared, never i
 from __future__ import annotations
 
 import logging
+import math
 import struct
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta, timezone
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 _ONE_ARGUMENT, _ARGUMENTS, _FIELDS, _METHOD, _PYDANTIC_1, _PYDANTIC_2, _ARRAY, _DELTA = range(8)
 
 _LARGEST_EXPONENT = 400  # of a decimal; one beyond would be written out digit by digit
+_MOST_EMPTY_LISTS = 10_000
 _SECRETS = ("SecretStr", "SecretBytes")
 
 
@@ -138,8 +140,13 @@ def _array(dtype: str, shape: Sequence[int], order: str, buffer: bytes) -> Any:
             return None
         count = len(buffer) // struct.calcsize(f"={letter}")
         flat = list(struct.unpack(f"{'>' if dtype[0] == '>' else '<'}{count}{letter}", buffer))
-        if letter == "f":
+        if letter in "ef":
             flat = [_shortest(number) for number in flat]
+    # Every list of the result must be paid for by stored bytes, except a few empty ones.
+    if any(length < 0 for length in shape) or (
+        math.prod(shape) != len(flat) or math.prod(length or 1 for length in shape) > max(len(flat), _MOST_EMPTY_LISTS)
+    ):
+        return None
     if order == "F":
         # Stored with the first index running fastest: that is the array of reversed shape, transposed.
         return _nested(flat, shape, _steps_first_fastest(shape), 0)
@@ -163,7 +170,7 @@ _LETTERS = {
 
 
 def _shortest(number: float) -> float:
-    """The shortest decimal that is this 4-byte float, as JSON encoders of arrays write it."""
+    """The shortest decimal that is this float of at most 4 bytes, as JSON encoders of arrays write it."""
     if number != number or number in (float("inf"), float("-inf")):
         return number
     for digits in range(6, 10):

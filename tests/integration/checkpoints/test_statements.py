@@ -1,0 +1,79 @@
+"""What the statements cost: how many there are, and how Postgres finds the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from psycopg import AsyncConnection
+
+from lgnb.checkpoints.codec import Codec
+from lgnb.checkpoints.saver import Saver
+from lgnb.checkpoints.storage import PostgresStorage
+from lgnb.db.database import Database
+from lgnb.db.queries import queries, query
+
+from . import graphs
+
+
+async def test_every_saving_call_is_one_statement_and_loading_too(
+    storage: PostgresStorage, monkeypatch: pytest.MonkeyPatch
+):
+    graph = graphs.linear().compile(checkpointer=Saver(storage, Codec()))
+    config = {"configurable": {"thread_id": str(uuid4())}}
+    await graph.ainvoke(graphs.INPUT, config)
+    statements: list[str] = []
+    execute = AsyncConnection.execute
+
+    async def counted(self: Any, statement: Any, *args: Any, **kw: Any) -> Any:
+        statements.append(str(statement))
+        return await execute(self, statement, *args, **kw)
+
+    monkeypatch.setattr(AsyncConnection, "execute", counted)
+
+    await graph.ainvoke({"log": ["again"]}, config)
+
+    saving = [name for name, text in queries().items() if name.startswith("checkpoint_put") and text in statements]
+    assert sorted(saving) == ["checkpoint_put", "checkpoint_put_writes"]
+    # The input, three nodes and "__start__": five checkpoints, and the writes of four tasks.
+    assert statements.count(query("checkpoint_put")) == 5
+    assert statements.count(query("checkpoint_put_writes")) == 4
+    assert not [text for text in statements if text.upper().startswith(("BEGIN", "SET"))]
+
+
+@pytest.mark.parametrize("name", ["checkpoint_get", "checkpoint_find_latest"])
+async def test_loading_finds_everything_by_primary_keys(database: Database, storage: PostgresStorage, name: str):
+    graph = graphs.linear().compile(checkpointer=Saver(storage, Codec()))
+    for _ in range(3):
+        await graph.ainvoke(graphs.INPUT, {"configurable": {"thread_id": str(uuid4())}})
+
+    async with database.transaction() as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        cursor = await connection.execute(
+            "EXPLAIN " + query(name), {"thread_id": uuid4(), "checkpoint_ns": "", "checkpoint_id": uuid4()}
+        )
+        plan = "\n".join(row[0] for row in await cursor.fetchall())
+
+    for key in ("checkpoints_pkey", "checkpoint_values_pkey", "checkpoint_writes_pkey"):
+        assert key in plan
+    assert "Seq Scan" not in plan
+    if name == "checkpoint_find_latest":
+        assert "Backward using checkpoints_pkey" in plan
+
+
+async def test_an_unchanged_channel_is_stored_once(database: Database, storage: PostgresStorage):
+    graph = graphs.linear().compile(checkpointer=Saver(storage, Codec()))
+    thread_id = str(uuid4())
+    for _ in range(3):
+        await graph.ainvoke(graphs.INPUT, {"configurable": {"thread_id": thread_id}})
+    await graph.ainvoke({"log": ["x"]}, {"configurable": {"thread_id": thread_id}})
+
+    async with database.connection() as connection:
+        cursor = await connection.execute(
+            "SELECT channel, count(*) FROM checkpoint_values WHERE thread_id = %s GROUP BY channel", (thread_id,)
+        )
+        rows = dict(await cursor.fetchall())
+
+    assert rows["nested"] == 3
+    assert not [channel for channel in rows if channel.startswith("branch:")]
