@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 QUIET = "color: var(--jp-ui-font-color2, #6a6a6a); font-size: 90%"
 COLOURS = {"error": "#b3261e", "timeout": "#b3261e", "interrupted": "#8a5a00", "cancelled": "#8a5a00"}
-WORDS = {"interrupted": "waits for an answer", "paused": "paused", "gone": "no longer on the server"}
+WORDS = {
+    "interrupted": "waits for an answer",
+    "gone": "no longer on the server",
+    "refused": "not accepted",
+    "lost": "connection lost; %lg wait follows it again",
+}
 MODES = ("auto", "messages", "updates", "values", "custom")
 MOST_NOTES = 20
 

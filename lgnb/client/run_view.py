@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 State = Literal[
-    "starting", "pending", "running", "success", "interrupted", "paused", "cancelled", "error", "timeout", "gone"
+    "starting",
+    "pending",
+    "running",
+    "success",
+    "interrupted",
+    "paused",
+    "cancelled",
+    "error",
+    "timeout",
+    "gone",
+    "refused",
+    "lost",
 ]
-FINAL_STATES = frozenset({"success", "interrupted", "paused", "cancelled", "error", "timeout", "gone"})
+FINAL_STATES = frozenset(get_args(State)) - {"starting", "pending", "running"}
 
 # The modes a run is asked for, so that this view can be built.
 STREAM_MODES = ("messages-tuple", "updates", "tasks", "values", "custom")

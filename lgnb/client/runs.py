@@ -330,10 +330,12 @@ def follow(
         stream.close()
         changed(run)
         raise
+    except LgnbError:
+        run.view.active.clear()
+        run.view.state = "refused" if run.run_id is None else "lost"
+        raise
     finally:
         stream.close()
-        if run.ended is None and run.view.is_final:
-            run.ended = time.monotonic()
     changed(run)
 
 
@@ -473,6 +475,7 @@ def _cancel_interrupted(run: Run, rest: Iterable[StreamPart | None]) -> None:
         run.cancel()
     run.view.active.clear()
     run.view.state, run.status = "cancelled", "interrupted"
+    run.ended = time.monotonic()
 
 
 def _checked(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from langgraph_sdk import errors as sdk
 from lgnb.client.connection import Connection, explained
 from lgnb.client.discovery import Server
 from lgnb.client.runner import Runner
+from lgnb.client.session import Session
 from lgnb.errors import Conflict, ConnectError, InvalidRequest, LgnbError, NotFound, NotReady
 
 _SERVER = Server(url="http://h/lgnb", api_key="secret", found_by="a test")
@@ -46,17 +48,17 @@ def test_a_status_error_of_the_transport_is_read_too() -> None:
     assert str(explained(httpx.HTTPStatusError("x", request=response.request, response=response), _SERVER)) == "gone"
 
 
-def test_a_server_that_is_not_there_is_one_sentence() -> None:
-    runner = Runner()
+def test_a_server_that_is_not_there_is_told_at_once() -> None:
+    session = Session()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        server = Server(url=f"http://127.0.0.1:{taken.getsockname()[1]}", found_by="a test")
-        connection = Connection(server, runner)
+        before = time.monotonic()
 
         with pytest.raises(ConnectError, match="does not answer"):
-            connection.call(lambda client: client.http.get("/ok"))
-        connection.close()
-    runner.stop()
+            session.connect(url=f"http://127.0.0.1:{taken.getsockname()[1]}")
+
+    assert time.monotonic() - before < 3
+    assert not session.is_connected
 
 
 def test_the_key_of_another_service_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
