@@ -89,11 +89,12 @@ class RunStreams:
     async def _stored_result(self, run: Run) -> tuple[bool, Any]:
         async with self._database.connection() as connection:
             runs = RunRepository(connection)
-            if stored := await runs.result(run.run_id):
-                return True, stored.result
+            # The run before its result: both are committed together, and a temporary run is gone with its thread then.
             present = await runs.find(run.run_id)
             if present is not None and not present.is_final:
                 return False, None
+            if stored := await runs.result(run.run_id):
+                return True, stored.result
             thread = await ThreadRepository(connection).get(run.thread_id)
         if thread is None:
             return True, {}
