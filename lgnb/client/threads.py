@@ -140,7 +140,13 @@ def _node(name: str) -> str:
 def _values_line(values: Any) -> str:
     if not isinstance(values, dict):
         return brief(values)
-    return ", ".join(f"{key}: {brief(value, 40)}" for key, value in values.items())
+    return ", ".join(f"{key}: {_size_or_value(value)}" for key, value in values.items())
+
+
+def _size_or_value(value: Any) -> str:
+    if isinstance(value, _list) and value and all(isinstance(one, dict) and "content" in one for one in value):
+        return str(len(value))
+    return brief(value, 40)
 
 
 def _value_lines(value: Any) -> _list[str]:

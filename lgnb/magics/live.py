@@ -16,6 +16,7 @@ from IPython.display import display
 
 from ..client.aliases import Aliases
 from ..client.render import is_live, run_bundle, run_html, run_plain
+from .terminal import TerminalOutput
 
 if TYPE_CHECKING:
     from ..client.runs import Run
@@ -24,6 +25,13 @@ SHORTEST_SECONDS = 0.05
 LONGEST_SECONDS = 1.0
 TICK_SECONDS = 1.0  # a quiet run still shows its elapsed time
 BYTES_PER_SECOND = 400_000
+
+
+def open_output(aliases: Aliases) -> LiveOutput | TerminalOutput:
+    """Where a run of this cell is shown: an output that is redrawn, or the lines of a terminal."""
+    if is_live() and not _shows_updates() and get_ipython() is not None and sys.stdout.isatty():
+        return TerminalOutput(aliases)
+    return LiveOutput(aliases)
 
 
 class LiveOutput:
@@ -57,7 +65,6 @@ class LiveOutput:
         """Leave the final output: one display with every form."""
         if self._run is None:
             return
-        self._run.shown_in = _execution_count()
         self._draw(run_bundle(self._run, self._aliases))
 
     def _draw(self, bundle: dict[str, str]) -> None:
@@ -71,6 +78,11 @@ class LiveOutput:
         self._drawn_at = self._clock()
         size = sum(len(text) for text in bundle.values())
         self._pause = min(max(SHORTEST_SECONDS, size / BYTES_PER_SECOND), LONGEST_SECONDS)
+
+
+def mark_shown(run: Run) -> None:
+    """Note that this cell has shown the run, so that returning it does not show it twice."""
+    run.shown_in = _execution_count()
 
 
 def show_once(run: Run) -> None:

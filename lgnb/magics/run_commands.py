@@ -14,7 +14,7 @@ from ..client.inputs import answer, scalar
 from ..client.render import is_live
 from ..client.session import Session, current_session
 from ..client.tables import Record, Table
-from .live import LiveOutput
+from .live import mark_shown, open_output
 from .parsing import Arguments, assignments
 
 
@@ -139,7 +139,7 @@ def _options(arguments: Arguments) -> dict[str, Any]:
 
 def _followed(shell: Any, arguments: Arguments, follow: Callable[[client.OnChange], client.Run]) -> client.Run:
     """Follow a run with a live output; whatever happens, what came is shown and bound."""
-    output = LiveOutput(current_session().aliases)
+    output = open_output(current_session().aliases)
     followed: list[client.Run] = []
 
     def changed(one: client.Run) -> None:
@@ -152,6 +152,7 @@ def _followed(shell: Any, arguments: Arguments, follow: Callable[[client.OnChang
     finally:
         output.close()
         if followed:
+            mark_shown(followed[0])
             _kept(shell, arguments, followed[0])
 
 
