@@ -23,7 +23,7 @@ WITH held AS (
     INSERT INTO checkpoint_values (thread_id, checkpoint_ns, channel, version, type, value)
     SELECT %(thread_id)s::uuid, %(checkpoint_ns)s::text, v.channel, v.version, v.type, v.value
     FROM fence
-    CROSS JOIN unnest(%(channels)s::text[], %(versions)s::text[], %(types)s::text[], %(values)s::bytea[])
+    CROSS JOIN unnest(%(channels)s::text[], %(versions)s::text[], %(types)s::text[], %(values)b::bytea[])
         AS v (channel, version, type, value)
     -- Versions are never reused, so a conflict is the same write come twice.
     ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
@@ -35,7 +35,7 @@ WITH held AS (
     SELECT
         %(thread_id)s::uuid, %(checkpoint_ns)s::text, %(checkpoint_id)s::uuid, %(parent_checkpoint_id)s::uuid,
         %(run_id)s::uuid, %(created_at)s::timestamptz, %(checkpoint)s::jsonb, %(metadata)s::jsonb,
-        %(inline_channels)s::text[], %(inline_types)s::text[], %(inline_values)s::bytea[]
+        %(inline_channels)s::text[], %(inline_types)s::text[], %(inline_values)b::bytea[]
     FROM fence
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id) DO UPDATE SET
         checkpoint = EXCLUDED.checkpoint,
@@ -64,7 +64,7 @@ WITH held AS (
         %(thread_id)s::uuid, %(checkpoint_ns)s::text, %(checkpoint_id)s::uuid, %(task_id)s::uuid, w.idx,
         %(run_id)s::uuid, %(task_path)s::text, w.channel, w.type, w.value
     FROM fence
-    CROSS JOIN unnest(%(idxs)s::integer[], %(channels)s::text[], %(types)s::text[], %(values)s::bytea[])
+    CROSS JOIN unnest(%(idxs)s::integer[], %(channels)s::text[], %(types)s::text[], %(values)b::bytea[])
         AS w (idx, channel, type, value)
     WHERE w.idx < 0 OR NOT EXISTS (
         SELECT 1 FROM checkpoint_writes AS old

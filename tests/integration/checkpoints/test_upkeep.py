@@ -144,14 +144,13 @@ async def test_taking_back_an_early_run_spares_what_a_delta_channel_is_built_fro
     runs = Runs(graphs.delta(nodes=2), storage, database)
     first = await runs.run({"log": ["in"]})
     await runs.run({"log": ["more"]})
-    values = (await runs.state()).values
-    assert values["log"] == ["in", "n0", "n1", "more", "n0", "n1"]
+    later = [state.values async for state in runs.graph.aget_state_history(config_of(runs.thread_id))][:4]
+    assert [len(values["log"]) for values in later] == [6, 5, 4, 3]
 
     await runs.graph.checkpointer.adelete_for_runs([first])
 
-    assert (await runs.state()).values == values
-    history = [state async for state in runs.graph.aget_state_history(config_of(runs.thread_id))]
-    assert ["in", "n0", "n1", "more"] in [state.values.get("log") for state in history]
+    left = [state.values async for state in runs.graph.aget_state_history(config_of(runs.thread_id))]
+    assert left[:4] == later
 
 
 async def test_taking_back_a_copied_run_does_not_touch_the_copy(storage: PostgresStorage, database: Database):
