@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import nbformat
@@ -175,7 +177,8 @@ def _copy_without_outputs(source: Path, folder: Path) -> list[str]:
 
 
 def _open(page: Page, lab: Lab, name: str, *, cells: int) -> None:
-    page.goto(f"{lab.url}lab/tree/{name}?token={_TOKEN}")
+    # A workspace of its own: the default one would open the notebooks of earlier tests again.
+    page.goto(f"{lab.url}lab/workspaces/{uuid4().hex}/tree/{name}?token={_TOKEN}")
     page.wait_for_function("(n) => document.querySelectorAll('.jp-Notebook .jp-CodeCell').length === n", arg=cells)
     page.locator(".jp-NotebookPanel-toolbar .jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
 
@@ -196,8 +199,8 @@ def _screenshot(page: Page, name: str) -> None:
 
 
 def _words_seen(answer: str, texts: list[str]) -> list[int]:
-    """How many leading words of `answer` each text shows, without zeros and without repeats in a row."""
-    words = answer.split()
+    """How many leading words of `answer` (Markdown) each text shows, without zeros and without repeats in a row."""
+    words = re.sub(r"[*`]", "", answer).split()
     counts: list[int] = []
     for text in texts:
         shown = " ".join(text.split())

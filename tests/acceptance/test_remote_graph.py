@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -16,10 +16,11 @@ _QUESTION = {"messages": [{"role": "user", "content": "Why is the sky blue?"}]}
 
 
 @pytest.fixture
-def agent(lgnb_server: Any) -> Iterator[RemoteGraph]:
+async def agent(lgnb_server: Any) -> AsyncIterator[RemoteGraph]:
     url, key = lgnb_server.url, lgnb_server.api_key
     with get_sync_client(url=url, api_key=key) as sync_client:
-        yield RemoteGraph("agent", client=get_client(url=url, api_key=key), sync_client=sync_client)
+        async with get_client(url=url, api_key=key) as client:
+            yield RemoteGraph("agent", client=client, sync_client=sync_client)
 
 
 @pytest.fixture
@@ -80,8 +81,10 @@ async def test_a_remote_graph_draws_itself(agent: RemoteGraph) -> None:
 
 
 def test_a_remote_graph_works_without_asyncio(agent: RemoteGraph, thread: RunnableConfig) -> None:
-    """The synchronous client streams the same updates."""
-    updates = list(agent.stream(_QUESTION, thread, stream_mode="updates"))
+    """The synchronous client streams one update per node: the model asks for a tool, and answers with its result."""
+    question = {"messages": [{"role": "user", "content": "What is 6 * 7?"}]}
 
-    assert len(updates) > 1
-    assert all(isinstance(update, dict) for update in updates)
+    updates = list(agent.stream(question, thread, stream_mode="updates"))
+
+    assert [list(update) for update in updates] == [["model"], ["tools"], ["model"]]
+    assert "42" in updates[-1]["model"]["messages"][-1]["content"]
