@@ -1,8 +1,8 @@
 """States of a thread as the API shows them (contract 2.2.1), read from rows alone: no graph, no revived type.
 
-Two things only the graph can compute, and they are left out here: the value of a delta channel between its
-snapshots, and what finished tasks of a superstep still open would add to the values. The state that a run leaves in
-the thread's row has both.
+Only the graph can apply its reducers, so the values are those stored with the checkpoint: without a delta channel
+between its snapshots, and without what a command's update or the finished tasks of an open superstep will add. The
+state that a run leaves in the thread's row has all of it.
 """
 
 from __future__ import annotations

@@ -5,14 +5,16 @@ Arguments and answers are bytes, text and ids, so that the protocol can also be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from ..db.checkpoints import CheckpointRepository
 from ..db.database import Database
-from ..errors import LeaseLost
+from ..errors import DatabaseUnavailable, LeaseLost
 from ..models.checkpoints import (
     Blob,
     CheckpointFilter,
@@ -78,25 +80,24 @@ class CheckpointStorage(Protocol):
 
 
 class PostgresStorage:
-    """CheckpointStorage on our own Postgres; each call is one statement, except a list, which is three."""
+    """CheckpointStorage on our own Postgres; each call is one statement, except a list, which is three.
 
-    def __init__(self, database: Database) -> None:
+    A run outlives a short restart of Postgres: saving is tried again for `patience_seconds` while it does not answer.
+    Reading is not, since the caller may be a request that is better told at once.
+    """
+
+    def __init__(self, database: Database, *, patience_seconds: float = 5.0) -> None:
         self._database = database
+        self._patience_seconds = patience_seconds
 
     async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None:
-        async with self._database.connection() as connection:
-            held = await CheckpointRepository(connection).put(checkpoint, fence=fence)
-        _require(held, fence)
+        await self._save(lambda checkpoints: checkpoints.put(checkpoint, fence=fence), fence)
 
     async def put_writes(self, writes: NewWrites, *, fence: Fence | None = None) -> None:
-        async with self._database.connection() as connection:
-            held = await CheckpointRepository(connection).put_writes(writes, fence=fence)
-        _require(held, fence)
+        await self._save(lambda checkpoints: checkpoints.put_writes(writes, fence=fence), fence)
 
     async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None = None) -> None:
-        async with self._database.connection() as connection:
-            held = await CheckpointRepository(connection).put_tasks(key, tasks, fence=fence)
-        _require(held, fence)
+        await self._save(lambda checkpoints: checkpoints.put_tasks(key, tasks, fence=fence), fence)
 
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
@@ -146,10 +147,23 @@ class PostgresStorage:
         async with self._database.connection() as connection:
             await CheckpointRepository(connection).prune(thread_ids)
 
-
-def _require(held: bool, fence: Fence | None) -> None:
-    if not held and fence is not None:
-        raise LeaseLost(fence.run_id, fence.attempt)
+    async def _save(self, save: Callable[[CheckpointRepository], Awaitable[bool]], fence: Fence | None) -> None:
+        give_up_at = time.monotonic() + self._patience_seconds
+        pause = 0.05
+        while True:
+            try:
+                async with self._database.connection() as connection:
+                    held = await save(CheckpointRepository(connection))
+            except DatabaseUnavailable:
+                # Whether the lost statement took effect does not matter: saving twice is saving once.
+                if time.monotonic() + pause > give_up_at:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 1.0)
+                continue
+            if not held and fence is not None:
+                raise LeaseLost(fence.run_id, fence.attempt)
+            return
 
 
 def _interrupt_ids(asked: Blob | None) -> list[str]:

@@ -15,7 +15,7 @@ from lgnb.checkpoints.saver import Saver
 from lgnb.checkpoints.storage import PostgresStorage
 from lgnb.db.checkpoints import CheckpointRepository
 from lgnb.db.database import Database
-from lgnb.errors import LeaseLost
+from lgnb.errors import DatabaseUnavailable, LeaseLost
 from lgnb.models.checkpoints import CheckpointKey, Fence, NewWrites, NextTasks
 
 TABLES = ("checkpoints", "checkpoint_values", "checkpoint_writes", "checkpoint_tasks")
@@ -150,6 +150,33 @@ async def test_writes_of_one_run_do_not_wait_for_each_other(
         assert await CheckpointRepository(first).put_tasks(KEY, TASKS, fence=running)
         async with asyncio.timeout(5):
             await put_writes(Saver(storage, Codec(), fence=running))
+
+
+@every_write
+async def test_a_write_outlives_the_loss_of_its_connection(
+    storage: PostgresStorage, database: Database, running: Fence, write: Write
+):
+    async with database.transaction() as holder:
+        await holder.execute("SELECT 1 FROM runs WHERE run_id = %s FOR UPDATE", (running.run_id,))
+        writing = asyncio.create_task(write(Saver(storage, Codec(), fence=running)))
+        pid = holder.info.backend_pid
+        await blocked(database, pid)
+        cursor = await holder.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", (pid,)
+        )
+        assert await cursor.fetchall() == [(True,)]
+        assert await rows(database) == 0
+
+    await writing
+    assert await rows(database) > 0
+
+
+async def test_a_write_gives_up_when_postgres_stays_away(database_uri: str, running: Fence):
+    database = Database(database_uri, pool_size=2, application_name="closed")
+    storage = PostgresStorage(database, patience_seconds=0.3)
+
+    with pytest.raises(DatabaseUnavailable):
+        await put(Saver(storage, Codec(), fence=running))
 
 
 @every_write

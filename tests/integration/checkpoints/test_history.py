@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Send, StateSnapshot
 
 from lgnb.checkpoints.codec import Codec
@@ -245,6 +246,16 @@ async def test_a_delta_channel_is_shown_where_a_snapshot_is_stored(storage: Post
     assert ["in", "n0", "n1", "n2"] in shown_logs
 
 
+async def test_an_attempt_that_continues_tells_what_its_predecessor_could_not(storage: PostgresStorage) -> None:
+    session = Session(graphs.asking(), storage)
+    await session.graph.ainvoke(graphs.INPUT, session.config)
+    assert (await thread_states(storage, session.thread_id))[0]["next"] == []
+
+    await session.run(None)
+
+    assert (await thread_states(storage, session.thread_id))[0]["next"] == ["ask"]
+
+
 async def test_a_thread_without_checkpoints_has_no_states(storage: PostgresStorage) -> None:
     assert await thread_states(storage, uuid4()) == []
 
@@ -252,8 +263,6 @@ async def test_a_thread_without_checkpoints_has_no_states(storage: PostgresStora
 async def test_a_send_to_a_missing_node_keeps_the_paths_of_the_others(storage: PostgresStorage) -> None:
     def plan(state: graphs.State) -> Command[Any]:
         return Command(goto=[Send("nowhere", {}), Send("work", {"item": 1})])
-
-    from langgraph.graph import START, StateGraph
 
     graph = StateGraph(graphs.State)
     graph.add_node("plan", plan)
