@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import logging
 import os
+import socket
 from contextlib import AsyncExitStack, suppress
 from typing import Any, ClassVar
 
@@ -117,7 +118,12 @@ class LgnbServer(ExtensionApp):
         refreshing = asyncio.ensure_future(self._refresh(resources))
         self._stack.push_async_callback(_cancelled, refreshing)
 
-        supervisor = Supervisor(settings, postgres_uri=postgres_uri, redis_uri=redis_uri, count=settings.workers)
+        async def take_over(pid: int) -> None:
+            await resources.leases.release_process(host_name=socket.gethostname(), pid=pid)
+
+        supervisor = Supervisor(
+            settings, postgres_uri=postgres_uri, redis_uri=redis_uri, count=settings.workers, on_death=take_over
+        )
         self._stack.push_async_callback(supervisor.stop)
         supervisor.start()
         self.host.workers = supervisor

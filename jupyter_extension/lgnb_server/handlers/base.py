@@ -75,7 +75,7 @@ class LgnbHandler(APIHandler):
         route = self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
         if not (route and route.public):
             # Jupyter itself only asks for a user when allow_unauthenticated_access is off.
-            if getattr(self, "_jupyter_current_user", None) is None:
+            if not self.logged_in:
                 raise HTTPError(401, _NO_CREDENTIALS)
             await self._authorize(route)
         if route is None:
