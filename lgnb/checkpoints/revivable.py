@@ -73,6 +73,10 @@ def _collect_class(cls: type[Any], found: set[type], seen: set[int]) -> None:
         found.add(cls)
         for hint in _hints(cls):
             _collect(hint, found, seen)
+        # Box[Leaf] of pydantic is a class of its own; a plain Box may be stored as well.
+        generic: dict[str, Any] = getattr(cls, "__pydantic_generic_metadata__", None) or {}
+        for part in (generic.get("origin"), *generic.get("args", ())):
+            _collect(part, found, seen)
 
 
 def _has_fields(cls: type[Any]) -> bool:

@@ -140,6 +140,21 @@ async def test_an_interrupted_graph(storage: PostgresStorage, tell_channels: boo
     assert last["interrupts"] == last["tasks"] == []
 
 
+async def test_a_question_beside_a_finished_branch(storage: PostgresStorage) -> None:
+    """Live, only the open task is next. What the finished one wrote is not yet in the stored values."""
+    session = Session(graphs.asking_beside(), storage)
+    await session.run(graphs.INPUT)
+
+    recorded = (await thread_states(storage, session.thread_id))[0]
+    live = (await thread_states(storage, session.thread_id, live=True))[0]
+
+    graph_says = shown(await session.graph.aget_state(session.config))
+    assert [recorded] == [shown(state) async for state in session.graph.aget_state_history(session.config, limit=1)]
+    assert recorded["next"] == ["a", "ask"]
+    assert live["next"] == ["ask"]
+    assert live | {"values": None} == graph_says | {"values": None}
+
+
 async def test_a_failed_node(storage: PostgresStorage) -> None:
     session = Session(graphs.failing(), storage)
     with pytest.raises(ValueError, match="boom"):
