@@ -181,9 +181,7 @@ def _ending(run: Run) -> list[Line]:
 
 
 def _questions(run: Run) -> list[Line]:
-    from .runs import ordered_interrupts
-
-    waiting = ordered_interrupts(run)
+    waiting = run.view.questions
     lines: list[Line] = []
     for number, one in enumerate(waiting, 1):
         choice = f" --id {number}" if len(waiting) > 1 else ""

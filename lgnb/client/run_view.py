@@ -116,6 +116,11 @@ class RunView:
         said = [item.text for item in self.items if isinstance(item, Said) and item.text]
         return said[-1] if said else ""
 
+    @property
+    def questions(self) -> list[Interrupt]:
+        """The interrupts in the order in which they are numbered for the person."""
+        return sorted(self.interrupts.values(), key=lambda one: one.node.split("/")[0])
+
     def feed(self, event: str, data: Any) -> None:
         """Take one part of the stream; parts this view does not know change nothing."""
         mode, *namespace = event.split("|")

@@ -11,16 +11,20 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.schema import Command, StreamPart
 
-from ..errors import InvalidRequest, LgnbError, NotFound, RunFailed
-from . import inputs
+from ..errors import InvalidRequest, NotFound
+from . import inputs, threads
+from .cells import show_once
+from .following import OnChange, Stopped, accepted, follow, settled
+from .render import run_bundle, run_plain
 from .run_view import STREAM_MODES, RunView
 from .session import Session, current_session
+from .thread_state import answers_by_id, interrupts_of
 
 CANCEL_SECONDS = 5.0
 HEARTBEAT_SECONDS = 0.1  # how often `arun` wakes the caller's loop, so that an interrupt of the kernel is seen
@@ -46,8 +50,6 @@ PASSED_ON = frozenset(
 
 # Resumable, so that a broken connection continues without a gap and `%lg result` can replay a run.
 STREAMED: dict[str, Any] = {"stream_mode": list(STREAM_MODES), "stream_subgraphs": True, "stream_resumable": True}
-
-OnChange = Callable[["Run"], None]
 
 
 class Run:
@@ -98,7 +100,7 @@ class Run:
     @property
     def interrupts(self) -> list[dict[str, Any]]:
         """The questions the graph waits with: `id`, `value` and the `node` that asked."""
-        ordered = ordered_interrupts(self)
+        ordered = self.view.questions
         return [{"id": one.interrupt_id, "value": one.value, "node": one.node} for one in ordered]
 
     @property
@@ -115,8 +117,6 @@ class Run:
 
     def history(self, limit: int = 100) -> Any:
         """The checkpoints of the run's thread, newest first."""
-        from . import threads  # threads draws its tables from runs' words
-
         return threads.history(self.thread_id, limit=limit)
 
     def resume(self, value: Any = None, *, interrupt_id: str | None = None, on_change: OnChange | None = None) -> Run:
@@ -165,20 +165,14 @@ class Run:
             self.wait()
 
     def __repr__(self) -> str:
-        from .render import run_plain
-
         return run_plain(self, self.session.aliases)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        from .render import run_bundle
-
         return run_bundle(self, self.session.aliases)
 
     def _ipython_display_(self) -> None:
         """Show the run, unless this very cell has already streamed it."""
-        from ..magics.live import show_once
-
-        show_once(self)
+        show_once(self, run_bundle(self, self.session.aliases))
 
 
 def run(
@@ -212,10 +206,6 @@ def run(
     return settled(started, raise_error=raise_error)
 
 
-class _Stopped(Exception):
-    """Ends the following of a run whose awaiting task was cancelled."""
-
-
 async def arun(assistant: str, text: Any = None, *, on_change: OnChange | None = None, **options: Any) -> Run:
     """`run` for code that awaits; cancelling the task, or interrupting the kernel, cancels the run.
 
@@ -225,13 +215,13 @@ async def arun(assistant: str, text: Any = None, *, on_change: OnChange | None =
 
     def seen(one: Run) -> None:
         if stop.is_set():
-            raise _Stopped
+            raise Stopped
         if on_change is not None:
             on_change(one)
 
     def work() -> Run | None:
         # A KeyboardInterrupt must not leave this thread: it would end the caller's whole event loop.
-        with contextlib.suppress(_Stopped):
+        with contextlib.suppress(Stopped):
             return run(assistant, text, on_change=seen, **options)
         return None
 
@@ -256,7 +246,7 @@ def start(assistant: str, text: Any = None, *, thread: str | None = None, **opti
     created = session.connection().call(
         lambda sdk: sdk.runs.create(started.thread_id, started.assistant_id, **STREAMED, **request)
     )
-    _accepted(started, str(created["run_id"]))
+    accepted(started, str(created["run_id"]))
     started.view.state = "pending"
     return started
 
@@ -282,7 +272,7 @@ def resume(
         InvalidRequest: nothing waits there, or several interrupts wait and the answer names none.
     """
     session = session or current_session()
-    thread_id = current_thread(session, thread)
+    thread_id = session.thread(thread)
     thread_row: Any = session.connection().call(lambda sdk: sdk.threads.get(thread_id))
     assistant = _assistant_of(session, thread_row)
     state: Any = session.connection().call(lambda sdk: sdk.threads.get_state(thread_id))
@@ -292,61 +282,10 @@ def resume(
         raise InvalidRequest(f"Nothing waits on {name}; start a run with %lg run.")
     row = session.find_assistant(assistant)
     started = Run(session, assistant=assistant, assistant_id=row["assistant_id"], thread_id=thread_id)
-    command = Command(resume=_answers(value, interrupt_id, waiting)) if waiting else None
+    command = Command(resume=answers_by_id(value, interrupt_id, waiting)) if waiting else None
     request = {**_checked(options), "command": command} if waiting else {**_checked(options), "input": None}
     follow(started, functools.partial(_create_stream, started, request), on_change=on_change)
     return settled(started, raise_error=raise_error)
-
-
-def follow(
-    run: Run,
-    source: Callable[[LangGraphClient], AsyncIterator[StreamPart]],
-    *,
-    on_change: OnChange | None = None,
-    cancels: bool = True,
-) -> None:
-    """Read a run's stream to its end into its view, telling `on_change` of everything and of every quiet moment.
-
-    Raises:
-        KeyboardInterrupt: passed on after the run was cancelled (where `cancels`).
-        LgnbError: the stream could not be opened or broke for good.
-    """
-    session = run.session
-    session.last_run = run
-    changed = on_change or (lambda _: None)
-    stream = session.connection().stream(source)
-    try:
-        changed(run)
-        for part in stream.items(tick=lambda: 0.05):
-            if part is not None:
-                run.view.feed(part.event, part.data)
-                if run.view.run_id and run.run_id is None:
-                    _accepted(run, run.view.run_id)
-            changed(run)
-        _finish(run)
-    except (KeyboardInterrupt, _Stopped):
-        if cancels:
-            _cancel_interrupted(run, stream.items(tick=lambda: 0.05))
-        stream.close()
-        changed(run)
-        raise
-    except LgnbError:
-        run.view.active.clear()
-        run.view.state = "refused" if run.run_id is None else "lost"
-        raise
-    finally:
-        stream.close()
-    changed(run)
-
-
-def settled(run: Run, *, raise_error: bool) -> Run:
-    """The ended run; raises its failure where asked."""
-    if raise_error and run.view.state in ("error", "timeout"):
-        failure, run.is_raised = run.view.failure, True
-        if failure is None:
-            raise RunFailed("TimeoutError", "the run took longer than the server allows", run=run)
-        raise RunFailed(failure.error, failure.message, traceback=failure.traceback, node=failure.node, run=run)
-    return run
 
 
 def prepared(
@@ -367,21 +306,6 @@ def prepared(
     return started, request
 
 
-def current_thread(session: Session, thread: str | None = None) -> str:
-    """The id behind an id or alias, or of the current thread.
-
-    Raises:
-        InvalidRequest: there is no current thread yet.
-    """
-    if thread is not None:
-        return session.full_thread_id(thread)
-    if session.thread_id is None:
-        raise InvalidRequest(
-            "There is no current thread yet; start a run with %lg run, or choose one with %lg thread ID."
-        )
-    return session.thread_id
-
-
 def find_run(session: Session, text: str) -> Run:
     """The run with this id or alias, on the current thread if it is not one of this notebook's.
 
@@ -394,7 +318,7 @@ def find_run(session: Session, text: str) -> Run:
     known = session.runs.get(run_id)
     if known is not None:
         return known
-    thread_id = current_thread(session)
+    thread_id = session.thread()
     row: Any = session.connection().call(lambda sdk: sdk.runs.get(thread_id, run_id))
     names = {one["assistant_id"]: str(one["name"]) for one in session.assistants()}
     assistant_id = str(row["assistant_id"])
@@ -407,75 +331,8 @@ def find_run(session: Session, text: str) -> Run:
     )
 
 
-def interrupts_of(state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The interrupts a thread state waits with: `id`, `value`, `node`, by node."""
-    found: dict[str, dict[str, Any]] = {}
-    for task in state.get("tasks") or []:
-        for raw in task.get("interrupts") or []:
-            found[str(raw["id"])] = {"id": str(raw["id"]), "value": raw.get("value"), "node": str(task.get("name", ""))}
-    for raw in state.get("interrupts") or []:
-        found.setdefault(str(raw["id"]), {"id": str(raw["id"]), "value": raw.get("value"), "node": ""})
-    return sorted(found.values(), key=lambda one: one["node"])
-
-
-def ordered_interrupts(run: Run) -> list[Any]:
-    """The interrupts of a run in the order in which they are numbered for the person."""
-    return sorted(run.view.interrupts.values(), key=lambda one: one.node.split("/")[0])
-
-
 def _create_stream(run: Run, request: dict[str, Any], sdk: LangGraphClient) -> AsyncIterator[StreamPart]:
     return sdk.runs.stream(run.thread_id, run.assistant_id, **STREAMED, **request)
-
-
-def _accepted(run: Run, run_id: str) -> None:
-    run.run_id = run_id
-    session = run.session
-    session.last_run = session.runs[run_id] = run
-    session.remember_thread(run.assistant, run.thread_id)
-
-
-def _finish(run: Run) -> None:
-    """Ask how the run ended: its stream does not say a timeout, a cancel or a rollback."""
-    run_id = run.run_id
-    if run_id is None:
-        run.view.finish("gone")
-        return
-    try:
-        row = run.session.connection().call(lambda sdk: sdk.runs.get(run.thread_id, run_id))
-        run.status = str(row["status"])
-    except NotFound:
-        run.status = "gone"
-    run.view.finish(run.status)
-    if run.view.failure is None and run.status == "error":
-        _take_stored_error(run)
-    if run.view.values is None and run.status == "success":
-        _ = run.values
-    run.ended = time.monotonic()
-
-
-def _take_stored_error(run: Run) -> None:
-    row: Any = run.session.connection().call(lambda sdk: sdk.threads.get(run.thread_id))
-    error = row.get("error")
-    if isinstance(error, dict):
-        run.view.feed("error", error)
-
-
-def _cancel_interrupted(run: Run, rest: Iterable[StreamPart | None]) -> None:
-    """Cancel the run of an interrupted cell; where its id is still under way, wait a moment for it."""
-    deadline = time.monotonic() + 2
-    for part in rest if run.run_id is None else ():
-        if part is not None:
-            run.view.feed(part.event, part.data)
-        if run.view.run_id:
-            _accepted(run, run.view.run_id)
-            break
-        if time.monotonic() > deadline:
-            break
-    with contextlib.suppress(LgnbError, TimeoutError):
-        run.cancel()
-    run.view.active.clear()
-    run.view.state, run.status = "cancelled", "interrupted"
-    run.ended = time.monotonic()
 
 
 def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -483,27 +340,6 @@ def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise InvalidRequest(f"There is no option {unknown[0]!r}; known are {', '.join(sorted(PASSED_ON))}.")
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _answers(value: Any, interrupt_id: str | None, waiting: list[dict[str, Any]]) -> Any:
-    """The map from interrupt id to answer, so that an answer reaches its own interrupt and no other."""
-    ids = [str(one["id"]) for one in waiting]
-    names = {**{str(number): one for number, one in enumerate(ids, 1)}, **{one: one for one in ids}}
-    if interrupt_id is not None:
-        key = interrupt_id.lstrip("#")
-        if key not in names:
-            raise InvalidRequest(
-                f"No interrupt {interrupt_id} waits; there are {', '.join(sorted(names)[: len(ids)])}."
-            )
-        return {names[key]: value}
-    if isinstance(value, dict) and value and all(str(key) in names for key in value):
-        return {names[str(key)]: one for key, one in value.items()}
-    if len(ids) == 1:
-        return {ids[0]: value}
-    raise InvalidRequest(
-        f"{len(ids)} interrupts wait; name one with --id 1 … --id {len(ids)}, "
-        'or answer all with an object such as {"1": …, "2": …}.'
-    )
 
 
 def _assistant_of(session: Session, row: Mapping[str, Any]) -> str:

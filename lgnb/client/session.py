@@ -9,7 +9,7 @@ from typing import Any, Literal
 import httpx
 import uuid_utils
 
-from ..errors import AssistantNotFound, ConnectError, NotReady, ThreadNotFound
+from ..errors import AssistantNotFound, ConnectError, InvalidRequest, NotReady, ThreadNotFound
 from .aliases import Aliases
 from .connection import Connection, explained
 from .discovery import Search, Server, Step, find_server
@@ -94,6 +94,21 @@ class Session:
         is_new = chosen == "new"
         thread_id = str(uuid_utils.uuid7()) if is_new else self.full_thread_id(chosen)
         return thread_id, is_new
+
+    def thread(self, wanted: str | None = None) -> str:
+        """The id behind an id or alias, or of the current thread.
+
+        Raises:
+            InvalidRequest: there is no current thread yet.
+            ThreadNotFound: the text is no id.
+        """
+        if wanted is not None:
+            return self.full_thread_id(wanted)
+        if self.thread_id is None:
+            raise InvalidRequest(
+                "There is no current thread yet; start a run with %lg run, or choose one with %lg thread ID."
+            )
+        return self.thread_id
 
     def full_thread_id(self, text: str) -> str:
         """The thread id meant by an id, an alias or a part of an id met here.

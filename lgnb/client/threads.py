@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from .render import brief, is_live
-from .runs import current_thread, interrupts_of
 from .session import current_session
 from .tables import Record, Table
+from .thread_state import State
 
 # Inside this module `list` is the public function of that name.
 _list = list
@@ -48,15 +47,16 @@ def list(*, limit: int = 20, status: str | None = None, metadata: dict[str, Any]
 
 def get(thread: str | None = None) -> dict[str, Any]:
     """The row of a thread; of the current one when none is named."""
-    thread_id = current_thread(current_session(), thread)
-    row: Any = current_session().connection().call(lambda sdk: sdk.threads.get(thread_id))
+    session = current_session()
+    thread_id = session.thread(thread)
+    row: Any = session.connection().call(lambda sdk: sdk.threads.get(thread_id))
     return dict(row)
 
 
 def state(thread: str | None = None, *, subgraphs: bool = False) -> State:
     """The latest state of a thread: values, what comes next, what waits for an answer."""
     session = current_session()
-    thread_id = current_thread(session, thread)
+    thread_id = session.thread(thread)
     found: Any = session.connection().call(lambda sdk: sdk.threads.get_state(thread_id, subgraphs=subgraphs))
     return State(session.aliases.name("thread", thread_id), dict(found))
 
@@ -64,7 +64,7 @@ def state(thread: str | None = None, *, subgraphs: bool = False) -> State:
 def history(thread: str | None = None, *, limit: int = 100) -> Table:
     """The checkpoints of a thread, newest first, numbered from 0 for the newest."""
     session = current_session()
-    thread_id = current_thread(session, thread)
+    thread_id = session.thread(thread)
     found: Any = session.connection().call(lambda sdk: sdk.threads.get_history(thread_id, limit=limit))
     columns = [
         ("#", lambda number, _: str(number)),
@@ -82,7 +82,7 @@ def history(thread: str | None = None, *, limit: int = 100) -> Table:
 def copy(thread: str | None = None) -> str:
     """Copy a thread with its whole history and continue on the copy; the id of the copy."""
     session = current_session()
-    thread_id = current_thread(session, thread)
+    thread_id = session.thread(thread)
     row: Any = session.connection().call(lambda sdk: sdk.threads.copy(thread_id))
     copied = str((row or {})["thread_id"])
     session.choose_thread(copied)
@@ -92,45 +92,9 @@ def copy(thread: str | None = None) -> str:
 def delete(thread: str | None = None) -> None:
     """Delete a thread with its runs and checkpoints."""
     session = current_session()
-    thread_id = current_thread(session, thread)
+    thread_id = session.thread(thread)
     session.connection().call(lambda sdk: sdk.threads.delete(thread_id))
     session.forget_thread(thread_id)
-
-
-class State:
-    """A thread's state: `.values`, `.next`, `.interrupts`, and everything the server sent in `.raw`."""
-
-    def __init__(self, name: str, raw: dict[str, Any]) -> None:
-        self.name = name
-        self.raw = raw
-
-    @property
-    def values(self) -> Any:
-        return self.raw.get("values") or {}
-
-    @property
-    def next(self) -> tuple[str, ...]:
-        return tuple(self.raw.get("next") or ())
-
-    @property
-    def interrupts(self) -> Any:
-        return interrupts_of(self.raw)
-
-    def _table(self) -> Table:
-        values = self.values if isinstance(self.values, dict) else {"values": self.values}
-        rows = [
-            {"key": "next", "value": ", ".join(self.next) or "end"},
-            *({"key": "waits for", "value": brief(one["value"], 200)} for one in self.interrupts),
-            *({"key": key, "value": line} for key, value in values.items() for line in _value_lines(value)),
-        ]
-        columns = [("", lambda _, row: row["key"]), ("state", lambda _, row: row["value"])]
-        return Table(rows, columns=columns, title=self.name)
-
-    def __repr__(self) -> str:
-        return repr(self._table())
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return self._table().bundle()
 
 
 def _node(name: str) -> str:
@@ -147,20 +111,3 @@ def _size_or_value(value: Any) -> str:
     if isinstance(value, _list) and value and all(isinstance(one, dict) and "content" in one for one in value):
         return str(len(value))
     return brief(value, 40)
-
-
-def _value_lines(value: Any) -> _list[str]:
-    """A value for reading: messages one by one as `who: text`, anything else in one line."""
-    if isinstance(value, _list) and value and all(isinstance(one, dict) and "content" in one for one in value):
-        return [message_line(one) for one in value]
-    return [brief(value, 200)]
-
-
-def message_line(message: Mapping[str, Any]) -> str:
-    """One message in one line."""
-    from .run_view import text_of
-
-    text = " ".join(text_of(message.get("content")).split())
-    calls = ", ".join(f"{call.get('name')}({brief(call.get('args'), 60)})" for call in message.get("tool_calls") or [])
-    said = " ".join(part for part in (text, f"calls {calls}" if calls else "") if part)
-    return f"{message.get('type')}: {said if len(said) <= 200 else said[:199] + '…'}"

@@ -80,26 +80,9 @@ class LiveOutput:
         self._pause = min(max(SHORTEST_SECONDS, size / BYTES_PER_SECOND), LONGEST_SECONDS)
 
 
-def mark_shown(run: Run) -> None:
-    """Note that this cell has shown the run, so that returning it does not show it twice."""
-    run.shown_in = _execution_count()
-
-
-def show_once(run: Run) -> None:
-    """Display a run, unless this very cell has already streamed it."""
-    if run.shown_in is not None and run.shown_in == _execution_count():
-        return
-    display(run_bundle(run, run.session.aliases), raw=True)
-
-
 def say(text: str) -> None:
     """One line of text for the person, outside of any result."""
     sys.stdout.write(text + "\n")
-
-
-def _execution_count() -> int | None:
-    shell = get_ipython()
-    return None if shell is None else shell.execution_count
 
 
 def _shows_updates() -> bool:

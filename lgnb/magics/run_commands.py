@@ -10,11 +10,12 @@ from IPython.core.error import UsageError
 
 from ..client import inputs
 from ..client import runs as client
+from ..client.cells import mark_shown
 from ..client.inputs import answer, scalar
 from ..client.render import is_live
 from ..client.session import Session, current_session
 from ..client.tables import Record, Table
-from .live import mark_shown, open_output
+from .live import open_output, say
 from .parsing import Arguments, assignments
 
 
@@ -55,7 +56,10 @@ def resume(shell: Any, arguments: Arguments) -> client.Run:
 
 def cancel(shell: Any, arguments: Arguments) -> None:
     """Ask the server to stop a run."""
-    _chosen(arguments).cancel()
+    one = _chosen(arguments)
+    one.cancel()
+    name = current_session().aliases.name("run", one.run_id) if one.run_id else "the run"
+    say(f"Asked the server to stop {name}.")
 
 
 def result(shell: Any, arguments: Arguments) -> client.Run:
@@ -74,7 +78,7 @@ def wait(shell: Any, arguments: Arguments) -> client.Run:
 def runs(shell: Any, arguments: Arguments) -> Table:
     """The runs of a thread."""
     session = current_session()
-    thread_id = client.current_thread(session, arguments.words[0] if arguments.words else None)
+    thread_id = session.thread(arguments.words[0] if arguments.words else None)
     found: Any = session.connection().call(lambda sdk: sdk.runs.list(thread_id, limit=100))
     # Met oldest first, so that run#1 is the first one whatever was looked at before.
     for row in reversed(found):

@@ -9,6 +9,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from ..client import assistants as client
+from ..client.connect import connect as use_server
 from ..client.drawing import Drawing
 from ..client.render import is_live
 from ..client.session import current_session
@@ -61,15 +62,13 @@ def status(shell: Any, arguments: Arguments) -> Table:
 
 def connect(shell: Any, arguments: Arguments) -> Table:
     """Use a named server, or search again."""
-    from ..client.connect import connect as use
-
     if not arguments.words:
-        use()
+        use_server()
     else:
         variable = arguments.flag("key-env") or "LGNB_API_KEY"
         if arguments.flag("key-env") and not os.environ.get(variable):
             raise UsageError(f"The environment variable {variable} is not set; put the key of the server there")
-        use(arguments.words[0], api_key=os.environ.get(variable) or None)
+        use_server(arguments.words[0], api_key=os.environ.get(variable) or None)
     return status(shell, Arguments((), "", {}))
 
 

@@ -10,6 +10,7 @@ from ..client import threads as client
 from ..client.render import is_live
 from ..client.session import current_session
 from ..client.tables import Table
+from ..client.thread_state import State
 from .live import say
 from .parsing import Arguments
 
@@ -19,7 +20,7 @@ def threads(shell: Any, arguments: Arguments) -> Table:
     return client.list(limit=_number(arguments, "limit", 20), status=arguments.flag("status"))
 
 
-def thread(shell: Any, arguments: Arguments) -> client.State | None:
+def thread(shell: Any, arguments: Arguments) -> State | None:
     """Show or choose the current thread, begin a new one, copy or delete one."""
     session = current_session()
     first, second = (*arguments.words, None, None)[:2]
@@ -27,23 +28,23 @@ def thread(shell: Any, arguments: Arguments) -> client.State | None:
         raise UsageError(f"%lg thread takes one id; {second!r} is too much")
     match first:
         case None:
-            _tell(
+            say(
                 f"Current thread: {_name(session.thread_id)}"
                 if session.thread_id
                 else "There is no current thread yet."
             )
         case "new":
             session.choose_thread("new")
-            _tell("The next run begins a new thread.")
+            say("The next run begins a new thread.")
         case "copy":
             copied = client.copy(second)
-            _tell(f"Copied; the current thread is now {_name(copied)}.")
+            say(f"Copied; the current thread is now {_name(copied)}.")
         case "delete":
             if second is None:
                 raise UsageError("Say which thread to delete: %lg thread delete ID")
             name = _name(session.aliases.full_id("thread", second))
             client.delete(second)
-            _tell(f"Deleted {name}.")
+            say(f"Deleted {name}.")
         case _:
             row = client.get(first)
             session.choose_thread(str(row["thread_id"]))
@@ -56,7 +57,7 @@ def history(shell: Any, arguments: Arguments) -> Table:
     return client.history(_first(arguments), limit=_number(arguments, "limit", 100))
 
 
-def state(shell: Any, arguments: Arguments) -> client.State:
+def state(shell: Any, arguments: Arguments) -> State:
     """The latest state of a thread."""
     return client.state(_first(arguments))
 
@@ -77,7 +78,3 @@ def _number(arguments: Arguments, flag: str, default: int) -> int:
 def _name(thread_id: str) -> str:
     alias = current_session().aliases.name("thread", thread_id)
     return f"{alias} ({thread_id})" if is_live() else alias
-
-
-def _tell(text: str) -> None:
-    say(text)

@@ -59,7 +59,8 @@ def test_an_interrupt_ends_the_wait_and_cancels_the_call(runner: Runner) -> None
     cancelled = threading.Event()
 
     async def wait() -> None:
-        signal.raise_signal(signal.SIGINT)
+        # A moment later: the caller has to be waiting, not still handing the call over.
+        asyncio.get_running_loop().call_later(0.3, signal.raise_signal, signal.SIGINT)
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:

@@ -8,8 +8,9 @@ import pytest
 
 from lgnb.client.aliases import Aliases
 from lgnb.client.drawing import Drawing
-from lgnb.client.runs import PASSED_ON, _answers, _checked, interrupts_of
+from lgnb.client.runs import PASSED_ON, _checked
 from lgnb.client.session import Session
+from lgnb.client.thread_state import answers_by_id, interrupts_of
 from lgnb.errors import InvalidRequest, ThreadNotFound
 
 _A, _B = str(uuid.uuid4()), str(uuid.uuid4())
@@ -88,17 +89,17 @@ _WAITING = [{"id": "a" * 32, "value": 1, "node": "x"}, {"id": "b" * 32, "value":
 
 
 def test_an_answer_reaches_its_own_interrupt() -> None:
-    assert _answers("yes", None, _WAITING[:1]) == {"a" * 32: "yes"}
-    assert _answers("yes", "2", _WAITING) == {"b" * 32: "yes"}
-    assert _answers({"1": "l", "b" * 32: "r"}, None, _WAITING) == {"a" * 32: "l", "b" * 32: "r"}
-    assert _answers({"type": "approve"}, None, _WAITING[:1]) == {"a" * 32: {"type": "approve"}}
+    assert answers_by_id("yes", None, _WAITING[:1]) == {"a" * 32: "yes"}
+    assert answers_by_id("yes", "2", _WAITING) == {"b" * 32: "yes"}
+    assert answers_by_id({"1": "l", "b" * 32: "r"}, None, _WAITING) == {"a" * 32: "l", "b" * 32: "r"}
+    assert answers_by_id({"type": "approve"}, None, _WAITING[:1]) == {"a" * 32: {"type": "approve"}}
 
 
 def test_an_answer_without_an_address_is_refused_where_several_wait() -> None:
     with pytest.raises(InvalidRequest, match="--id 1 … --id 2"):
-        _answers("yes", None, _WAITING)
+        answers_by_id("yes", None, _WAITING)
     with pytest.raises(InvalidRequest, match="No interrupt 3"):
-        _answers("yes", "3", _WAITING)
+        answers_by_id("yes", "3", _WAITING)
 
 
 def test_interrupts_are_numbered_by_node() -> None:
