@@ -172,7 +172,7 @@ class Leases:
         if run.cancel_action is not None:
             error = {"error": "UserInterrupt", "message": run.cancel_reason or "The run was cancelled."}
             return RunOutcome(status="interrupted", thread_status="idle", result=b"{}", error=error)
-        states = await thread_states(self._storage, run.thread_id, limit=1)
+        states = await thread_states(self._storage, run.thread_id, limit=1, live=True)
         nodes = ", ".join(states[0]["next"]) if states else ""
         where = f" while executing node {nodes}" if nodes else ""
         error = {"error": "WorkerLost", "message": f"The worker died {run.counted_attempts} times{where}."}

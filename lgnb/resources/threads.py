@@ -197,6 +197,7 @@ class Threads:
             checkpoint_id=_checkpoint_uuid(checkpoint.get("checkpoint_id")),
             limit=1,
             subgraphs=subgraphs,
+            live=not checkpoint.get("checkpoint_id"),
         )
         return states[0] if states else empty_state()
 

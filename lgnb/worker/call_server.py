@@ -115,7 +115,7 @@ class CallServer:
                 self._on_graph(call.graph_id, config, saver, supersteps), graph_id=call.graph_id
             )
             updated = await asyncio.wrap_future(future)
-            states = await thread_states(storage, thread_id, limit=1)
+            states = await thread_states(storage, thread_id, limit=1, live=True)
             if states:
                 outcome = RunOutcome(status="success", thread_status="idle", result=b"").with_state(states[0])
                 await threads.set_state(

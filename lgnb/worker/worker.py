@@ -277,7 +277,7 @@ class Worker:
     async def _outcome(self, claimed: ClaimedRun, ending: Ending, *, with_state: bool) -> RunOutcome:
         state: dict[str, Any] | None = None
         if with_state and not claimed.temporary:
-            states = await thread_states(self._resources.storage, claimed.thread_id, limit=1)
+            states = await thread_states(self._resources.storage, claimed.thread_id, limit=1, live=True)
             state = states[0] if states else None
         if ending.status in ("error", "timeout"):
             thread_status = "error"
