@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from traitlets.config import Config
 
 from .extension import LgnbServer
 from .traits import trait_config
+
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,11 @@ def _extension_of(server: ServerApp) -> LgnbServer:
     return point.app
 
 
-def _say_how_to_connect(extension: LgnbServer, token: str) -> None:
+async def _say_how_to_connect(extension: LgnbServer, token: str) -> None:
+    while not extension.host.is_open:
+        if extension.failed:
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
     sys.stdout.write(
         f"\n    {extension.api_url}\n\n"
         "    from langgraph_sdk import get_client\n"

@@ -32,6 +32,11 @@ class OkHandler(LgnbHandler):
         self.set_header("Retry-After", "1")
         self.answer({"ok": False, "services": services, "detail": reason, "message": reason}, status=503)
 
+    def _log(self) -> None:
+        # Whoever waits for a start asks many times a second; their 503s are answers, not errors of the log.
+        if self.get_status() != 503:
+            super()._log()
+
 
 class InfoHandler(LgnbHandler):
     @allow_unauthenticated
