@@ -55,6 +55,7 @@ class Bells:
         self._pubsub: Any = None
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
+        self._lost = False
 
     @property
     def connected(self) -> bool:
@@ -103,7 +104,10 @@ class Bells:
             try:
                 await self._listen()
             except (RedisError, OSError) as error:
-                logger.warning("The bell connection to Redis broke (%s); connecting again.", type(error).__name__)
+                # Once per loss, not once per attempt.
+                if not self._lost:
+                    logger.warning("The bell connection to Redis broke (%s); connecting again.", type(error).__name__)
+                self._lost = True
                 self._ring_all()
                 await asyncio.sleep(_RECONNECT_SECONDS)
 
@@ -112,6 +116,7 @@ class Bells:
             # A first channel opens the connection, so that listening works before anybody subscribes.
             await pubsub.subscribe(f"{self._keys.prefix}:bells", *self._listeners)
             self._pubsub = pubsub
+            self._lost = False
             self._ring_all()
             try:
                 while True:

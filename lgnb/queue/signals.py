@@ -43,14 +43,19 @@ class Signals:
             self._task = None
 
     async def _run(self, heard: Callable[[list[UUID]], None]) -> None:
+        lost = False
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(self._channel)
+                    lost = False
                     while True:
                         message = await pubsub.get_message(timeout=None)
                         if message is not None:
                             heard([UUID(run_id) for run_id in message["data"].decode().split()])
             except (RedisError, OSError) as error:
-                logger.warning("The signal connection to Redis broke (%s); connecting again.", type(error).__name__)
+                # Once per loss, not once per attempt.
+                if not lost:
+                    logger.warning("The signal connection to Redis broke (%s); connecting again.", type(error).__name__)
+                lost = True
                 await asyncio.sleep(_RECONNECT_SECONDS)

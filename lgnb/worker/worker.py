@@ -162,7 +162,7 @@ class Worker:
                 if await self._resources.wakeups.wait(self._graph_ids, timeout_seconds=5.0):
                     self._look.set()
             except QueueUnavailable:
-                await asyncio.sleep(self._settings.poll_seconds)
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _claim(self) -> None:
         """Claim what is due, then wait for a wake-up, the next delayed run, or the poll interval."""
