@@ -73,7 +73,8 @@ def test_each_make_target_that_a_document_names_exists(document: Path) -> None:
 @_each_document
 def test_each_command_that_a_document_names_exists(document: Path, tmp_path: Path) -> None:
     text = document.read_text(encoding="utf-8")
-    named = sorted(set(re.findall(r"(?:^|`|/bin/)lgnb ([a-z]+)", text, re.MULTILINE)))
+    code = re.findall(r"^```.*?^```|`[^`\n]+`", text, re.MULTILINE | re.DOTALL)
+    named = sorted(set(re.findall(r"(?:^|`|/bin/)lgnb ([a-z]+)", "\n".join(code), re.MULTILINE)))
 
     for command in named:
         done = subprocess.run(
