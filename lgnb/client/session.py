@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from .aliases import Aliases
 from .connection import Connection, explained
 from .discovery import Search, Server, Step, find_server
 from .headless import start_private_server
+from .render import is_live
 from .runner import Runner
 
 READY_SECONDS = 60.0
@@ -30,7 +32,6 @@ class Session:
         self.last_run: Any = None
         self.runs: dict[str, Any] = {}
         self.steps: tuple[Step, ...] = ()
-        self.notices: list[str] = []
         self._runner: Runner | None = None
         self._connection: Connection | None = None
         self._threads: dict[str, str] = {}
@@ -172,15 +173,15 @@ class Session:
             self._schemas[assistant_id] = dict(schema) if schema else None
         return self._schemas[assistant_id]
 
-    def take_notices(self) -> list[str]:
-        """Lines for the person that nobody has shown yet."""
-        notices, self.notices = self.notices, []
-        return notices
-
     def _private_server(self, search: Search) -> Server:
+        if is_live():
+            # Before the wait of some seconds, not after it.
+            sys.stdout.write(
+                "No Jupyter server with lgnb found: starting a private one, which ends with this kernel.\n"
+            )
+            sys.stdout.flush()
         server = start_private_server()
         self.steps = (*search.steps, Step("a private server", f"started at {server.url}"))
-        self.notices.append("No Jupyter server with lgnb found: started a private one, which ends with this kernel.")
         return server
 
     def _use(self, server: Server) -> None:

@@ -6,10 +6,8 @@ from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from ..client.session import current_session
 from ..errors import LgnbError, RunFailed
 from .commands import COMMANDS, overview
-from .live import say
 from .parsing import find_command
 
 
@@ -35,9 +33,6 @@ class LgMagics(Magics):
             # Our frames would bury what came of the run; the exception itself must pass, so that "Run All" stops.
             stop._render_traceback_ = lambda: ["KeyboardInterrupt"]  # type: ignore[attr-defined]
             raise
-        finally:
-            for notice in current_session().take_notices():
-                say(notice)
 
 
 LgMagics.lg.__doc__ = overview()

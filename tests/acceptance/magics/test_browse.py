@@ -103,7 +103,7 @@ def test_a_kernel_without_a_server_starts_its_own_and_takes_it_along(
 
     seen = notebook.run("%lg run agent hello", timeout=90)
 
-    assert "started a private one" in seen.printed
+    assert "starting a private one" in seen.printed
     assert "Hello!" in seen.text
     notebook.close()
     deadline = time.monotonic() + 45
