@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
 import os
+import signal
 import socket
+import threading
 from contextlib import AsyncExitStack, suppress
 from typing import Any, ClassVar
 
@@ -65,8 +66,7 @@ class LgnbServer(ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Called by Jupyter once its loop runs. Whatever fails here, the rest of Jupyter lives."""
         self._forward_logs()
-        # Jupyter does not clean up after a plain KeyboardInterrupt; then this is the last moment.
-        atexit.register(self._stop_at_exit)
+        self._stop_on_interrupt(serverapp)
         if not self._has_settings:
             self._fail(self.host.problem)
             return
@@ -161,7 +161,6 @@ class LgnbServer(ExtensionApp):
         await asyncio.shield(self._stopping)
 
     async def _stop(self) -> None:
-        atexit.unregister(self._stop_at_exit)
         if self._starting and not self._starting.done():
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
@@ -174,13 +173,14 @@ class LgnbServer(ExtensionApp):
             self.log.error("lgnb did not stop in good order.", exc_info=True)
         self._restore_logs()
 
-    def _stop_at_exit(self) -> None:
-        assert self.serverapp is not None
-        loop = self.serverapp.io_loop
-        with suppress(RuntimeError):  # the loop is closed: whoever closed it has stopped us
-            loop.run_sync(  # pyright: ignore[reportUnknownMemberType]
-                self.stop_extension, timeout=self.host.settings.drain_seconds + 30
-            )
+    def _stop_on_interrupt(self, serverapp: ServerApp) -> None:
+        """Make an interrupt an orderly stop where Jupyter would let a KeyboardInterrupt tear everything down.
+
+        That is where it has no terminal to ask on; elsewhere it has a handler of its own.
+        """
+        unhandled = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if unhandled and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, lambda number, frame: serverapp.stop(from_signal=True))
 
     def _forward_logs(self) -> None:
         """Let what lgnb's modules log appear in Jupyter's log."""

@@ -1,9 +1,10 @@
-"""A Jupyter server in the test's own process and loop, with a real Postgres and Redis and, unless asked for, no worker."""
+"""A Jupyter server in the test's own process and loop, with a real Postgres and Redis, and no worker."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,7 @@ async def jupyter(
     app.log.propagate = True  # so that caplog sees it
     app.start_app()
     await app._post_start()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it belongs to pytest
     point: Any = app.extension_manager.extension_points["lgnb_server"]
     extension: LgnbServer = point.app
     url = f"http://127.0.0.1:{app.port}{BASE_URL}lgnb"
