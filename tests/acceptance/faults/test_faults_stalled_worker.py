@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from itertools import pairwise
 from typing import Any
 
 _STEPS = 12
@@ -90,4 +91,4 @@ async def _assert_events_in_order(client: Any, run: Any) -> None:
     assert attempts == [1, 2]
     # The second attempt begins by telling the state it goes on from.
     assert steps[-1] == _STEPS
-    assert sum(later < earlier for earlier, later in zip(steps, steps[1:], strict=False)) <= 1
+    assert sum(later < earlier for earlier, later in pairwise(steps)) <= 1
