@@ -113,7 +113,7 @@ def _from_variable(environment: Mapping[str, str]) -> tuple[Server | None, str]:
     url = environment.get("LGNB_URL", "").rstrip("/")
     if not url:
         return None, "not set"
-    server = Server(url=url, api_key=environment.get("LGNB_API_KEY") or None, found_by="the variable LGNB_URL")
+    server = Server(url=url, api_key=environment.get("LGNB_API_KEY") or None, found_by="named by LGNB_URL")
     return server, f"names {url}"
 
 
@@ -134,7 +134,9 @@ def _from_hub(environment: Mapping[str, str]) -> tuple[Server | None, str]:
         return None, "not under JupyterHub"
     # The service URL is what the single-user server binds; a wildcard address cannot be called everywhere.
     url = url.replace("//0.0.0.0", "//127.0.0.1").replace("//:", "//127.0.0.1:").rstrip("/")
-    return Server(url=f"{url}/lgnb", api_key=token, found_by="JupyterHub"), f"serves {url}/lgnb"
+    return Server(
+        url=f"{url}/lgnb", api_key=token, found_by="the single-user server of JupyterHub"
+    ), f"serves {url}/lgnb"
 
 
 def _from_directory(directory: Path, cwd: Path, is_alive: Callable[[Server], bool]) -> tuple[Server | None, str]:
