@@ -54,6 +54,8 @@ class InHand:
     thread: LoopThread
     future: Future[Ending]
     stop_asked: asyncio.Event
+    # Its loop is known not to listen.
+    stranded: bool = False
 
 
 class Worker:
@@ -249,7 +251,7 @@ class Worker:
             if not done.done():
                 if not asked.done():
                     hand.execution.stop("timeout")
-                await asyncio.wait({done}, timeout=_STOP_GRACE_SECONDS)
+                await asyncio.wait({done}, timeout=0 if hand.stranded else _STOP_GRACE_SECONDS)
             if done.done():
                 return done.result()
             logger.warning("Run %s does not stop; its end is committed without it.", hand.claimed.run_id)
@@ -283,7 +285,7 @@ class Worker:
             thread_status = "error"
         else:
             thread_status = "interrupted" if state and state["next"] else "idle"
-        return RunOutcome(
+        outcome = RunOutcome(
             status=ending.status, thread_status=thread_status, result=ending.result, error=ending.error
         ).with_state(state)
 
@@ -327,10 +329,13 @@ class Worker:
             elif row.cancel_action is not None:
                 self._stop_run(hand, row.cancel_action, row.cancel_reason or "The run was cancelled.")
 
-    def _evacuate(self, thread: LoopThread, culprit: UUID | None) -> None:
+    def _evacuate(self, thread: LoopThread, culprit: UUID | None, lasting: bool) -> None:
         """A graph blocks this loop: the other runs on it go on elsewhere, from their last checkpoint."""
         for run_id, hand in self._hands.items():
-            if hand.thread is thread and run_id != culprit and not hand.future.done():
+            if hand.thread is not thread or run_id == culprit or hand.future.done():
+                continue
+            if lasting or not hand.execution.has_begun:
+                hand.stranded = True
                 self._stop_run(hand, "return")
 
     async def _drain(self) -> None:
