@@ -90,6 +90,11 @@ class Execution:
         """Why the attempt was told to stop, if it was."""
         return self._stop
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its loop has come to it yet."""
+        return self._loop is not None
+
     def stop(self, reason: StopReason, message: str = "") -> None:
         """Ask the attempt to end now. The first reason counts, except that a lost lease overrules all."""
         if self._stop is None or reason == "lost":

@@ -285,7 +285,7 @@ class Worker:
             thread_status = "error"
         else:
             thread_status = "interrupted" if state and state["next"] else "idle"
-        outcome = RunOutcome(
+        return RunOutcome(
             status=ending.status, thread_status=thread_status, result=ending.result, error=ending.error
         ).with_state(state)
 
