@@ -104,11 +104,6 @@ class Execution:
 
     def drain(self) -> None:
         """Ask the graph to stop after the superstep it is in."""
-    @property
-    def has_begun(self) -> bool:
-        """Whether its loop has come to it yet."""
-        return self._loop is not None
-
         self._control.request_drain()
 
     async def run(self) -> Ending:
