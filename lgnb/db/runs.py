@@ -181,9 +181,7 @@ class RunRepository(Repository):
 
     async def insert_result(self, run_id: UUID, *, thread_id: UUID, status: RunStatus, result: bytes) -> None:
         """`result` is JSON text."""
-        await self._do(
-            "run_result_insert", run_id=run_id, thread_id=thread_id, status=status, result=raw_json(result)
-        )
+        await self._do("run_result_insert", run_id=run_id, thread_id=thread_id, status=status, result=raw_json(result))
 
     async def result(self, run_id: UUID) -> RunResult | None:
         return await self._one(RunResult, "run_result_get", run_id=run_id)

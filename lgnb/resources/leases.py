@@ -22,7 +22,8 @@ from ..errors import LeaseLost, QueueUnavailable
 from ..models.runs import ClaimedRun, RunOutcome
 from ..queue.events import EventLog
 from ..queue.wakeups import WakeUps
-from .cancellation import NO_ATTEMPT, rollback_attempt
+from .cancellation import NO_ATTEMPT, roll_back_attempt
+from .latest_state import refresh_latest_state
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +102,11 @@ class Leases:
         """
         async with self._database.transaction() as connection:
             await ThreadRepository(connection).lock(claimed.thread_id)
-            if not await rollback_attempt(connection, claimed.run_id, attempt=claimed.attempt):
+            if not await roll_back_attempt(connection, claimed.run_id, attempt=claimed.attempt):
                 raise LeaseLost(claimed.run_id, claimed.attempt)
             await _store_outcome(connection, claimed, outcome)
+            if not claimed.temporary:
+                await refresh_latest_state(connection, claimed.thread_id)
         await self._ring(claimed.graph_id)
 
     async def give_back(self, claimed: ClaimedRun) -> bool:
@@ -169,16 +172,22 @@ class Leases:
         return True
 
     async def _lost_outcome(self, run: ExpiredRun) -> RunOutcome:
-        if run.cancel_action is not None:
-            error = {"error": "UserInterrupt", "message": run.cancel_reason or "The run was cancelled."}
-            return RunOutcome(status="interrupted", thread_status="idle", result=b"{}", error=error)
         states = await thread_states(self._storage, run.thread_id, limit=1, live=True)
-        nodes = ", ".join(states[0]["next"]) if states else ""
-        where = f" while executing node {nodes}" if nodes else ""
+        state = states[0] if states else None
+        if run.cancel_action is not None:
+            kind = "UserRollback" if run.cancel_action == "rollback" else "UserInterrupt"
+            cancelled = RunOutcome(
+                status="interrupted",
+                thread_status="interrupted" if state and state["next"] else "idle",
+                result=orjson.dumps(state["values"] if state and run.cancel_action == "interrupt" else {}),
+                error={"error": kind, "message": run.cancel_reason or "The run was cancelled."},
+            )
+            return cancelled if run.cancel_action == "rollback" else cancelled.with_state(state)
+        where = f" while executing node {', '.join(state['next'])}" if state and state["next"] else ""
         error = {"error": "WorkerLost", "message": f"The worker died {run.counted_attempts} times{where}."}
         return RunOutcome(
             status="error", thread_status="error", result=orjson.dumps({"__error__": error}), error=error
-        ).with_state(states[0] if states else None)
+        ).with_state(state)
 
     async def _ring(self, graph_id: str) -> None:
         """Another run of the thread may be waiting for this one."""

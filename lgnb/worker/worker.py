@@ -285,9 +285,12 @@ class Worker:
             thread_status = "error"
         else:
             thread_status = "interrupted" if state and state["next"] else "idle"
-        return RunOutcome(
+        outcome = RunOutcome(
             status=ending.status, thread_status=thread_status, result=ending.result, error=ending.error
         ).with_state(state)
+        if ending.live_values is not None:
+            outcome = outcome.with_live_values(orjson.loads(ending.live_values), saved=ending.live_values_saved)
+        return outcome
 
     async def _give_back(self, claimed: ClaimedRun) -> None:
         while True:
