@@ -118,8 +118,19 @@ class RunRepository(Repository):
         """Pending and running runs of a thread, locked, oldest first."""
         return await self._all(Run, "run_in_flight", thread_id=thread_id)
 
-    async def claim(self, worker_id: UUID, *, graph_ids: list[str], limit: int) -> list[ClaimedRun]:
-        return await self._all(ClaimedRun, "run_claim", worker_id=worker_id, graph_ids=graph_ids, limit=limit)
+    async def claim(
+        self, worker_id: UUID, *, graph_ids: list[str], limit: int, suspect_after: int, suspect: bool
+    ) -> list[ClaimedRun]:
+        """Due runs; one at most that has failed `suspect_after` times or more, and that only if `suspect`."""
+        return await self._all(
+            ClaimedRun,
+            "run_claim",
+            worker_id=worker_id,
+            graph_ids=graph_ids,
+            limit=limit,
+            suspect_after=suspect_after,
+            suspect=suspect,
+        )
 
     async def next_due_seconds(self, graph_ids: list[str]) -> float | None:
         return await self._scalar("run_next_due_seconds", graph_ids=graph_ids)

@@ -53,6 +53,7 @@ class Leases:
         self._wakeups = wakeups
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
+        self._suspect_after = max(max_attempts - 1, 1)
 
     async def register(self, worker_id: UUID, *, host_name: str, pid: int, graph_ids: list[str], jobs: int) -> None:
         """Announce a worker and give it its first lease."""
@@ -70,10 +71,25 @@ class Leases:
         async with self._database.connection() as connection:
             await WorkerRepository(connection).delete(worker_id)
 
-    async def claim(self, worker_id: UUID, *, graph_ids: list[str], limit: int) -> list[ClaimedRun]:
-        """Up to `limit` due runs, oldest first, at most one per thread. Two workers never get the same attempt."""
+    async def claim(
+        self, worker_id: UUID, *, graph_ids: list[str], limit: int, suspect: bool = True
+    ) -> list[ClaimedRun]:
+        """Up to `limit` due runs, oldest first, at most one per thread. Two workers never get the same attempt.
+
+        Args:
+            suspect: one of them may be a run that `is_suspect`.
+        """
         async with self._database.connection() as connection:
-            return await RunRepository(connection).claim(worker_id, graph_ids=graph_ids, limit=limit)
+            return await RunRepository(connection).claim(
+                worker_id, graph_ids=graph_ids, limit=limit, suspect_after=self._suspect_after, suspect=suspect
+            )
+
+    def is_suspect(self, claimed: ClaimedRun) -> bool:
+        """Whether this is the last attempt of a run that was there each time a worker died.
+
+        A worker executes one such run at a time: otherwise a run that kills its worker would take others with it.
+        """
+        return claimed.failed_attempts >= self._suspect_after
 
     async def next_due_seconds(self, graph_ids: list[str]) -> float | None:
         async with self._database.connection() as connection:

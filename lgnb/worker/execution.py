@@ -100,6 +100,18 @@ class Execution:
         return self._stop
 
     @property
+    def _is_careful(self) -> bool:
+        """A worker died over this run before: no node starts until the table tells that it is about to."""
+        return self._claimed.failed_attempts > 0
+
+    @property
+    def _durability(self) -> str | None:
+        if self._saver is None:
+            return None
+        asked = self._claimed.kwargs.get("durability")
+        return "sync" if self._is_careful and asked != "exit" else asked
+
+    @property
     def has_begun(self) -> bool:
         """Whether its loop has come to it yet."""
         return self._loop is not None
@@ -180,8 +192,7 @@ class Execution:
                 logger.warning("Run %s goes back to the queue: %s", self._claimed.run_id, cause)
                 raise RunReturned from error
         described = describe_error(error)
-        if isinstance(error, Exception):
-            logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
+        logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
         self._publish("error", encode({**described, "traceback": user_traceback(error)}))
         return Ending(
             status="error",
@@ -210,13 +221,15 @@ class Execution:
                 "subgraphs": True,
                 "interrupt_before": kwargs.get("interrupt_before"),
                 "interrupt_after": kwargs.get("interrupt_after"),
-                "durability": kwargs.get("durability") if self._saver is not None else None,
+                "durability": self._durability,
                 "control": self._control,
             }
             drive = self._events if translator.wants_events else self._chunks
             try:
                 async for namespace, mode, payload in drive(graph, config, options):
                     self._observe(graph, namespace, mode, payload)
+                    if self._is_careful and self._saving:
+                        await asyncio.gather(*self._saving)
                     for event, data in translator.translate(namespace, mode, payload):
                         self._publish(event, data)
                 if self._last_tasks is not None and self._saver is not None:

@@ -78,6 +78,7 @@ class Worker:
         self._hands: dict[UUID, InHand] = {}
         self._attempts: set[asyncio.Task[None]] = set()
         self._begun = 0
+        self._suspects = 0
         self._look = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -175,7 +176,9 @@ class Worker:
             if room > 0 and self._graph_ids:
                 limit = min(room, _CLAIM_AT_ONCE)
                 leases = self._resources.leases
-                claimed = await leases.claim(self._worker_id, graph_ids=self._graph_ids, limit=limit)
+                claimed = await leases.claim(
+                    self._worker_id, graph_ids=self._graph_ids, limit=limit, suspect=not self._suspects
+                )
                 for one in claimed:
                     self._begin(one)
                 if len(claimed) == limit:
@@ -194,6 +197,7 @@ class Worker:
 
     def _begin(self, claimed: ClaimedRun) -> None:
         self._begun += 1
+        self._suspects += self._resources.leases.is_suspect(claimed)
         self._spawn(self._attempt(claimed))
 
     async def _attempt(self, claimed: ClaimedRun) -> None:
@@ -216,6 +220,7 @@ class Worker:
             await self._give_back(claimed)
         finally:
             self._begun -= 1
+            self._suspects -= self._resources.leases.is_suspect(claimed)
             # A run that was given back may be in hand again already, by a newer attempt.
             if self._hands.get(claimed.run_id) is hand:
                 self._hands.pop(claimed.run_id, None)
