@@ -10,13 +10,16 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from ..errors import LgnbError
 from ..settings import Settings
 
 logger = logging.getLogger(__name__)
+
+# -P: nothing in the directory where the user started Jupyter shall shadow a module.
+WORKER_COMMAND = (sys.executable, "-P", "-m", "lgnb", "worker")
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
@@ -42,11 +45,18 @@ class Supervisor:
         redis_uri: str,
         count: int,
         on_death: Callable[[int], Awaitable[object]] | None = None,
+        command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         """`on_death` is awaited with the process id of each worker that ended without being asked to."""
         environment = _environment(settings, postgres_uri=postgres_uri, redis_uri=redis_uri)
         self._places = [
-            _Place(number, environment=environment, drain_seconds=settings.drain_seconds, on_death=on_death)
+            _Place(
+                number,
+                command=command,
+                environment=environment,
+                drain_seconds=settings.drain_seconds,
+                on_death=on_death,
+            )
             for number in range(1, count + 1)
         ]
 
@@ -76,11 +86,13 @@ class _Place:
         self,
         number: int,
         *,
+        command: Sequence[str],
         environment: dict[str, str],
         drain_seconds: float,
         on_death: Callable[[int], Awaitable[object]] | None,
     ) -> None:
         self._number = number
+        self._command = command
         self._environment = environment
         self._drain_seconds = drain_seconds
         self._on_death = on_death
@@ -141,12 +153,7 @@ class _Place:
     async def _run_one(self) -> int:
         self._last_words.clear()
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            # -P: nothing in the directory where the user started Jupyter shall shadow a module.
-            "-P",
-            "-m",
-            "lgnb",
-            "worker",
+            *self._command,
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
