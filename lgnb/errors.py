@@ -18,6 +18,7 @@ LgnbError
 │   ├── DatabaseUnavailable
 │   ├── QueueUnavailable
 │   └── WorkerUnavailable
+├── CommandRefused            a command of the thread protocol that makes no sense (200 with an error inside)
 ├── LeaseLost                 this attempt of a run is no longer the current one
 ├── SettingsError             a setting is wrong; the start stops with this sentence
 ├── EmbeddedError             the private Postgres or Valkey could not be started
@@ -118,6 +119,18 @@ class QueueUnavailable(NotReady):
 
 class WorkerUnavailable(NotReady):
     """No worker that serves this graph answered in time."""
+
+
+class CommandRefused(LgnbError):
+    """A command of the thread protocol cannot be carried out.
+
+    Attributes:
+        code: the protocol's word for the reason, such as `invalid_argument` or `no_such_interrupt`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class LeaseLost(LgnbError):

@@ -283,6 +283,23 @@ class RunCreate(Body):
         return RunRequest(**given)
 
 
+class ThreadEvents(Body):
+    """A subscription of the thread protocol: describes the body, whose limits are ignored where they are malformed."""
+
+    channels: list[str] = Field(min_length=1)
+    namespaces: list[list[str]] | None = None
+    depth: Annotated[int, Field(ge=0)] | None = None
+    since: Annotated[int, Field(ge=0)] | None = None
+
+
+class ThreadCommand(Body):
+    """A command of the thread protocol."""
+
+    id: int
+    method: str
+    params: Object = Field(default_factory=dict)
+
+
 class RunsCancel(Body):
     """Either `status`, or `thread_id` and `run_ids`."""
 

@@ -105,7 +105,7 @@ def _query_parameters(route: Route) -> Iterable[dict[str, Any]]:
 
 def _response(route: Route, components: dict[str, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": route.answer}
-    if route.status in (202, 204):
+    if route.status in (101, 202, 204):
         return response
     schema: dict[str, Any] = {}
     if route.returns is not None:

@@ -10,7 +10,7 @@ from lgnb.models.runs import Run
 from lgnb.models.threads import Thread
 
 from . import bodies
-from .handlers import assistants, runs, system, threads
+from .handlers import assistants, protocol, runs, system, threads
 from .handlers.base import UnknownPathHandler
 from .host import Host
 from .route import Action, Query, Route
@@ -437,6 +437,37 @@ _RUN_ROUTES = (
     ),
 )
 
+_PROTOCOL_ROUTES = (
+    Route(
+        method="POST",
+        path="/threads/{thread_id}/stream/events",
+        handler=protocol.ThreadEventsHandler,
+        summary="Follow a thread through the thread protocol.",
+        answer="Event envelopes, numbered over all runs of the thread; it never ends.",
+        body=bodies.ThreadEvents,
+        content_type=_EVENTS,
+        **_RUNS_READ,
+    ),
+    Route(
+        method="GET",
+        path="/threads/{thread_id}/stream/events",
+        handler=protocol.ThreadEventsHandler,
+        summary="Open a WebSocket of the thread protocol: commands in, answers and events out.",
+        answer="The socket.",
+        status=101,
+        **_RUNS_EXECUTE,
+    ),
+    Route(
+        method="POST",
+        path="/threads/{thread_id}/commands",
+        handler=protocol.ThreadCommandsHandler,
+        summary="Carry out a command of the thread protocol.",
+        answer="The result, or what was wrong, in the protocol's envelope.",
+        body=bodies.ThreadCommand,
+        **_RUNS_EXECUTE,
+    ),
+)
+
 _SYSTEM_ROUTES = (
     Route(
         method="GET",
@@ -487,7 +518,7 @@ _SYSTEM_ROUTES = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*_ASSISTANT_ROUTES, *_THREAD_ROUTES, *_RUN_ROUTES, *_SYSTEM_ROUTES)
+ROUTES: tuple[Route, ...] = (*_ASSISTANT_ROUTES, *_THREAD_ROUTES, *_RUN_ROUTES, *_PROTOCOL_ROUTES, *_SYSTEM_ROUTES)
 
 
 def url_patterns(host: Host, routes: Sequence[Route] = ROUTES) -> list[tuple[str, type[Any], dict[str, Any]]]:

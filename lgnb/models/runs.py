@@ -52,6 +52,8 @@ class RunRequest:
     checkpoint_during: bool | None = None
     strict_resume: bool = False
     langsmith_tracer: dict[str, Any] | None = None
+    # Started through the thread protocol: models answer in content blocks.
+    event_streaming: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

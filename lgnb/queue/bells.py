@@ -1,4 +1,4 @@
-"""Bells: one pub/sub connection per host that tells all its open streams when their run's log has grown.
+"""Bells: one pub/sub connection per host that tells all its open streams when the log they read has grown.
 
 A ring carries no data; whoever hears it reads the log. A lost ring costs one look after `idle_seconds`.
 """
@@ -46,7 +46,7 @@ class Bell:
 
 
 class Bells:
-    """Subscribe with `listening(run_id)`; wait on the bell it yields."""
+    """Subscribe with `listening(run_id)` or `listening_to_thread(thread_id)`; wait on the bell it yields."""
 
     def __init__(self, queue: Queue) -> None:
         self._redis = queue.redis
@@ -77,7 +77,17 @@ class Bells:
     @asynccontextmanager
     async def listening(self, run_id: UUID) -> AsyncGenerator[Bell]:
         """A bell that rings whenever this run's log may have grown; subscribed when the block begins."""
-        channel = self._keys.run_bell(run_id)
+        async with self._listening(self._keys.run_bell(run_id)) as bell:
+            yield bell
+
+    @asynccontextmanager
+    async def listening_to_thread(self, thread_id: UUID) -> AsyncGenerator[Bell]:
+        """The same for whatever is logged of a thread: events of its runs, protocol events, updates of its state."""
+        async with self._listening(self._keys.thread_bell(thread_id)) as bell:
+            yield bell
+
+    @asynccontextmanager
+    async def _listening(self, channel: str) -> AsyncGenerator[Bell]:
         bell = Bell()
         listeners = self._listeners.setdefault(channel, set())
         listeners.add(bell)

@@ -33,6 +33,7 @@ class Queue:
         # Any: redis-py types every reply as a union of what it may be with and without decoding.
         self.redis: Any = self._client(uri, max_connections=max_connections)
         self.append_events_script: Any = self._script("append_events")
+        self.append_protocol_script: Any = self._script("append_protocol")
 
     @staticmethod
     def _client(uri: str, *, max_connections: int) -> Redis:

@@ -40,10 +40,17 @@ class EventLog:
         self._live_ttl_ms = max(self._ttl_ms, 24 * 3600 * 1000)
 
     async def append(
-        self, run_id: UUID, *, attempt: int, events: Sequence[tuple[int, str, bytes]], ended: bool = False
+        self,
+        run_id: UUID,
+        *,
+        thread_id: UUID,
+        attempt: int,
+        events: Sequence[tuple[int, str, bytes]],
+        ended: bool = False,
     ) -> bool:
         """Append (number, name, data) triples in one round trip; False when a newer attempt has written already."""
-        arguments: list[Any] = [attempt, self._ttl_ms if ended else self._live_ttl_ms, self._keys.run_bell(run_id)]
+        arguments: list[Any] = [attempt, self._ttl_ms if ended else self._live_ttl_ms]
+        arguments += [self._keys.run_bell(run_id), self._keys.thread_bell(thread_id)]
         for event in events:
             arguments.extend(event)
         with translated():
@@ -52,9 +59,10 @@ class EventLog:
             )
         return bool(last)
 
-    async def append_end(self, run_id: UUID, *, attempt: int, number: int, status: str) -> bool:
+    async def append_end(self, run_id: UUID, *, thread_id: UUID, attempt: int, number: int, status: str) -> bool:
         """Close the log. The status must be committed in Postgres by then."""
-        return await self.append(run_id, attempt=attempt, events=[(number, END, status.encode())], ended=True)
+        end = (number, END, status.encode())
+        return await self.append(run_id, thread_id=thread_id, attempt=attempt, events=[end], ended=True)
 
     async def read(self, run_id: UUID, *, after: str, count: int = 500) -> list[LoggedEvent]:
         """Entries with an id larger than `after` ("0" for all), oldest first."""

@@ -5,11 +5,17 @@
 | wake:{graph} | list of tokens | whoever makes a run runnable | refreshed to 60 s, at most 1000 tokens |
 | run:{run}:events | stream | the worker of the run | stream_ttl after its last write |
 | run:{run}:fence | string | the worker of the run | as the stream |
+| thread:{thread}:protocol | stream | the worker of the thread's run | as the stream of a run; the newest 10 000 |
+| thread:{thread}:protocol:count | string | the same | 30 days after its last write: numbers outlive their events |
+| thread:{thread}:protocol:fence:{run} | string | the worker of the run | as the stream |
+| thread:{thread}:watched | string | hosts with a reader of the protocol | 30 s, renewed while there is one |
+| thread:{thread}:updates | stream | who updates the state by request | stream_ttl after its last write, newest 100 |
 | calls:{graph} | list | a host that needs a worker | 60 s |
 | reply:{call} | list | the worker that answers | 60 s |
 
-Channels (pub/sub, nothing is kept): run:{run} rings when events were appended, signals carries cancel wishes.
-The keys of one run share a hash tag, so that a script may touch both on a cluster.
+Channels (pub/sub, nothing is kept): run:{run} and thread:{thread} ring when events were appended, signals
+carries cancel wishes. The keys of one run, and those of one thread, share a hash tag, so that a script may touch
+them together on a cluster.
 """
 
 from __future__ import annotations
@@ -36,6 +42,24 @@ class Keys:
 
     def run_bell(self, run_id: UUID) -> str:
         return f"{self.prefix}:run:{run_id}"
+
+    def thread_protocol(self, thread_id: UUID) -> str:
+        return f"{self.prefix}:{{thread:{thread_id}}}:protocol"
+
+    def thread_protocol_count(self, thread_id: UUID) -> str:
+        return f"{self.prefix}:{{thread:{thread_id}}}:protocol:count"
+
+    def thread_protocol_fence(self, thread_id: UUID, run_id: UUID) -> str:
+        return f"{self.prefix}:{{thread:{thread_id}}}:protocol:fence:{run_id}"
+
+    def thread_watched(self, thread_id: UUID) -> str:
+        return f"{self.prefix}:{{thread:{thread_id}}}:watched"
+
+    def thread_updates(self, thread_id: UUID) -> str:
+        return f"{self.prefix}:{{thread:{thread_id}}}:updates"
+
+    def thread_bell(self, thread_id: UUID) -> str:
+        return f"{self.prefix}:thread:{thread_id}"
 
     def calls(self, graph_id: str) -> str:
         return f"{self.prefix}:{{calls}}:{graph_id}"

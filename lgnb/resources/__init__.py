@@ -11,14 +11,18 @@ from ..queue.bells import Bells
 from ..queue.calls import Calls
 from ..queue.events import EventLog
 from ..queue.signals import Signals
+from ..queue.thread_log import ThreadLog
 from ..queue.wakeups import WakeUps
 from ..settings import Settings
 from .assistants import Assistants
 from .cancellation import Cancellation
+from .endings import Endings
 from .leases import Leases
 from .runs import Runs
 from .streams import RunStreams
 from .system import System
+from .thread_commands import ThreadCommands
+from .thread_protocol import ThreadProtocol
 from .threads import Threads
 
 __all__ = ["Resources", "build_resources"]
@@ -31,10 +35,13 @@ class Resources:
     assistants: Assistants
     threads: Threads
     runs: Runs
+    thread_commands: ThreadCommands
+    thread_protocol: ThreadProtocol
     leases: Leases
     system: System
     storage: PostgresStorage
     events: EventLog
+    thread_log: ThreadLog
     wakeups: WakeUps
     signals: Signals
     calls: Calls
@@ -52,17 +59,22 @@ async def build_resources(*, database: Database, queue: Queue, settings: Setting
     events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds)
     wakeups, signals, calls, bells = WakeUps(queue), Signals(queue), Calls(queue), Bells(queue)
     bells.start()
-    cancellation = Cancellation(database, signals=signals, events=events)
+    thread_log = ThreadLog(queue, ttl_seconds=settings.stream_ttl_seconds)
+    endings = Endings(events=events, thread_log=thread_log)
+    cancellation = Cancellation(database, signals=signals, endings=endings)
     streams = RunStreams(database, events=events, bells=bells)
     threads = Threads(database, storage=storage, calls=calls, cancellation=cancellation)
+    runs = Runs(database, wakeups=wakeups, cancellation=cancellation, streams=streams)
     return Resources(
         assistants=Assistants(database, threads=threads, cancellation=cancellation),
         threads=threads,
-        runs=Runs(database, wakeups=wakeups, cancellation=cancellation, streams=streams),
+        runs=runs,
+        thread_commands=ThreadCommands(runs=runs, threads=threads),
+        thread_protocol=ThreadProtocol(database, log=thread_log, bells=bells, endings=endings),
         leases=Leases(
             database,
             storage=storage,
-            events=events,
+            endings=endings,
             wakeups=wakeups,
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
@@ -70,6 +82,7 @@ async def build_resources(*, database: Database, queue: Queue, settings: Setting
         system=System(database, queue=queue, settings=settings),
         storage=storage,
         events=events,
+        thread_log=thread_log,
         wakeups=wakeups,
         signals=signals,
         calls=calls,

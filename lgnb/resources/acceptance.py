@@ -15,6 +15,7 @@ from ..db.assistants import AssistantRepository
 from ..db.database import Connection
 from ..errors import InvalidRequest, InvalidState, RunConflict
 from ..models.assistants import Assistant, system_assistant_id
+from ..models.protocol import MARKER
 from ..models.runs import Run, RunRequest, is_interrupt_map
 from ..models.threads import Thread
 from .reserved import clean_config, clean_metadata, without_reserved_keys
@@ -113,6 +114,8 @@ def prepare(
     }
     if request.strict_resume:
         run_configurable["__pregel_strict_resume"] = True
+    if request.event_streaming:
+        run_configurable[MARKER] = True
     if tracer := request.langsmith_tracer:
         run_configurable["__langsmith_project__"] = tracer.get("project_name")
         run_configurable["__langsmith_example_id__"] = tracer.get("example_id")

@@ -12,23 +12,20 @@ from ..db.runs import RunRepository
 from ..db.threads import ThreadRepository
 from ..errors import QueueUnavailable
 from ..models.runs import CancelAction, RunStatus
-from ..queue.events import EventLog
 from ..queue.signals import Signals
+from .endings import Endings
 from .latest_state import refresh_latest_state
 
 logger = logging.getLogger(__name__)
-
-# Larger than any attempt: once a log was closed from outside, no worker writes to it any more.
-NO_ATTEMPT = 1_000_000_000
 
 
 class Cancellation:
     """Cancels runs in flight, and tells workers and readers of runs that ended without their worker."""
 
-    def __init__(self, database: Database, *, signals: Signals, events: EventLog) -> None:
+    def __init__(self, database: Database, *, signals: Signals, endings: Endings) -> None:
         self._database = database
         self._signals = signals
-        self._events = events
+        self._endings = endings
 
     async def cancel(self, thread_id: UUID, run_id: UUID, *, action: CancelAction, reason: str) -> bool:
         """False when the run is not (or no longer) pending or running, so asking twice is harmless.
@@ -55,22 +52,21 @@ class Cancellation:
                 # It may have superseded a run whose checkpoints the thread's row does not show yet.
                 await refresh_latest_state(connection, thread_id)
         if ended:
-            await self.announce_end([run_id])
+            await self.announce_end([run_id], thread_id=thread_id)
         else:
             await self._signal([run_id])
         return True
 
-    async def announce_end(self, run_ids: Sequence[UUID], *, status: RunStatus = "interrupted") -> None:
+    async def announce_end(
+        self, run_ids: Sequence[UUID], *, thread_id: UUID, status: RunStatus = "interrupted"
+    ) -> None:
         """Runs were ended from outside, committed by now: their workers stop, their streams close.
 
         Without Redis, workers find out with their next heartbeat and readers look into Postgres.
         """
         await self._signal(run_ids)
         for run_id in run_ids:
-            try:
-                await self._events.append_end(run_id, attempt=NO_ATTEMPT, number=0, status=status)
-            except QueueUnavailable:
-                logger.warning("Redis does not answer: readers of run %s will see its end in Postgres.", run_id)
+            await self._endings.tell(thread_id, run_id, status=status)
 
     async def _signal(self, run_ids: Sequence[UUID]) -> None:
         try:

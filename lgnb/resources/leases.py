@@ -20,9 +20,9 @@ from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
 from ..errors import LeaseLost, QueueUnavailable
 from ..models.runs import ClaimedRun, RunOutcome
-from ..queue.events import EventLog
 from ..queue.wakeups import WakeUps
-from .cancellation import NO_ATTEMPT, roll_back_attempt
+from .cancellation import roll_back_attempt
+from .endings import Endings
 from .latest_state import refresh_latest_state
 
 logger = logging.getLogger(__name__)
@@ -42,14 +42,14 @@ class Leases:
         database: Database,
         *,
         storage: CheckpointStorage,
-        events: EventLog,
+        endings: Endings,
         wakeups: WakeUps,
         lease_seconds: float,
         max_attempts: int,
     ) -> None:
         self._database = database
         self._storage = storage
-        self._events = events
+        self._endings = endings
         self._wakeups = wakeups
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
@@ -181,10 +181,8 @@ class Leases:
                 await self.finish(claimed, outcome)
         except LeaseLost:
             return False
-        try:
-            await self._events.append_end(run.run_id, attempt=NO_ATTEMPT, number=0, status=outcome.status)
-        except QueueUnavailable:
-            logger.warning("Redis does not answer: readers of run %s will see its end in Postgres.", run.run_id)
+        reason = str((outcome.error or {}).get("message", ""))
+        await self._endings.tell(run.thread_id, run.run_id, status=outcome.status, graph_id=run.graph_id, error=reason)
         return True
 
     async def _lost_outcome(self, run: ExpiredRun) -> RunOutcome:

@@ -107,7 +107,7 @@ class Runs:
                 await delete_run(connection, run_id)
                 await refresh_latest_state(connection, thread_id)
         if not run.is_final:
-            await self._cancellation.announce_end([run_id])
+            await self._cancellation.announce_end([run_id], thread_id=thread_id)
 
     async def cancel(
         self, thread_id: UUID, run_id: UUID, *, action: CancelAction = "interrupt", wait: bool = False
@@ -172,7 +172,7 @@ class Runs:
             except QueueUnavailable:
                 pass
             if acceptance.stopped:
-                await self._cancellation.announce_end(acceptance.stopped)
+                await self._cancellation.announce_end(acceptance.stopped, thread_id=acceptance.run.thread_id)
 
 
 async def _accept(

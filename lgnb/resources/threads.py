@@ -149,7 +149,8 @@ class Threads:
             stopped = [run.run_id for run in await RunRepository(connection).in_flight(thread_id)]
             await threads.delete(thread_id)
             await CheckpointRepository(connection).delete_for_threads([thread_id])
-        await self._stop(stopped)
+        if stopped:
+            await self._cancellation.announce_end(stopped, thread_id=thread_id)
 
     async def prune(self, thread_ids: list[UUID], *, strategy: str = "delete") -> int:
         """Delete threads, or keep of each only the newest checkpoint per namespace. Missing ids are skipped."""
@@ -302,10 +303,6 @@ class Threads:
             {**params, "thread_id": str(thread.thread_id), "assistant_id": thread.metadata.get("assistant_id")},
         )
         return unwrap(reply)
-
-    async def _stop(self, run_ids: list[UUID]) -> None:
-        if run_ids:
-            await self._cancellation.announce_end(run_ids)
 
 
 def _checkpoint_uuid(value: Any) -> UUID | None:

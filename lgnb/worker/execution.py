@@ -10,9 +10,10 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph._internal._constants import CONFIG_KEY_STREAM_MESSAGES_V2
 from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
@@ -32,6 +33,22 @@ from .translation import EventTranslator
 logger = logging.getLogger(__name__)
 
 StopReason = Literal["interrupt", "rollback", "timeout", "lost", "return"]
+
+
+class Report(Protocol):
+    """Somebody who wants to see everything that a graph yields.
+
+    Attributes:
+        library_modes: what the graph shall be asked for besides.
+        native: models shall answer in content blocks, and tell them event by event.
+    """
+
+    library_modes: frozenset[str]
+    native: bool
+
+    def observe(self, namespace: tuple[str, ...], mode: str, payload: Any) -> None:
+        """Called on the graph's loop, in order."""
+        ...
 
 
 class RunReturned(Exception):
@@ -61,6 +78,7 @@ class Execution:
         input: what the graph is called with, or None to go on from its last checkpoint.
         goes_on: an earlier attempt has saved a checkpoint, from which this one goes on.
         publish: takes (event name, JSON); safe to call from any thread.
+        report: observes everything that the graph yields; None for a run whose thread nobody can watch.
     """
 
     def __init__(
@@ -72,6 +90,7 @@ class Execution:
         input: Any,
         goes_on: bool,
         publish: Callable[[str, bytes], None],
+        report: Report | None = None,
         store: Any = None,
     ) -> None:
         self._claimed = claimed
@@ -80,6 +99,7 @@ class Execution:
         self._input = input
         self._goes_on = goes_on
         self._publish = publish
+        self._report = report
         self._store = store
         self._control = RunControl()
         self._task: asyncio.Task[Any] | None = None
@@ -217,7 +237,7 @@ class Execution:
                 graph.checkpointer = self._saver.with_allowlist(revivable_types(graph))
             options: dict[str, Any] = {
                 "context": run_context(kwargs.get("context"), graph.get_context_jsonschema()),
-                "stream_mode": translator.library_modes,
+                "stream_mode": self._library_modes(translator),
                 "subgraphs": True,
                 "interrupt_before": kwargs.get("interrupt_before"),
                 "interrupt_after": kwargs.get("interrupt_after"),
@@ -225,11 +245,15 @@ class Execution:
                 "control": self._control,
             }
             drive = self._events if translator.wants_events else self._chunks
+            if self._report is not None and self._report.native:
+                drive = self._parts
             try:
                 async for namespace, mode, payload in drive(graph, config, options):
                     self._observe(graph, namespace, mode, payload)
                     if self._is_careful and self._saving:
                         await asyncio.gather(*self._saving)
+                    if self._report is not None:
+                        self._report.observe(namespace, mode, payload)
                     for event, data in translator.translate(namespace, mode, payload):
                         self._publish(event, data)
                 if self._last_tasks is not None and self._saver is not None:
@@ -251,6 +275,32 @@ class Execution:
                 yield namespace, mode, payload
         finally:
             await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue]  an async generator in all but type
+
+    async def _parts(
+        self, graph: Pregel, config: RunnableConfig, options: dict[str, Any]
+    ) -> AsyncGenerator[tuple[tuple[str, ...], str, Any]]:
+        """The same from a graph whose models answer in content blocks, event by event."""
+        # This is how LangGraph's own event streaming asks for them; it has no public word for it.
+        config = {**config, "configurable": {**config.get("configurable", {}), CONFIG_KEY_STREAM_MESSAGES_V2: True}}
+        for mapper in ("_output_mapper", "_state_mapper"):
+            # Parts would hold objects of the user's state class, where chunks hold plain channels.
+            setattr(graph, mapper, None)
+        stream = graph.astream(self._input, config, version="v2", **options)
+        try:
+            async for chunk in stream:
+                part: Any = chunk
+                data = part["data"]
+                if part["type"] == "values" and part.get("interrupts") and isinstance(data, dict):
+                    data = {**cast("dict[str, Any]", data), "__interrupt__": part["interrupts"]}
+                yield part["ns"], part["type"], data
+        finally:
+            await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue]  an async generator in all but type
+
+    def _library_modes(self, translator: EventTranslator) -> list[str]:
+        asked = set(translator.library_modes)
+        if self._report is not None:
+            asked |= self._report.library_modes
+        return sorted(asked)
 
     async def _events(
         self, graph: Pregel, config: RunnableConfig, options: dict[str, Any]

@@ -12,6 +12,8 @@ from .nested_messages import NestedMessages
 
 # What the server always asks a graph for: its output for waiting callers, its checkpoints for readers.
 _ALWAYS_ASKED = ("values", "checkpoints")
+# Modes that are no modes of the library.
+_NOT_ASKED = frozenset(("events", "lifecycle"))
 _MESSAGE_MODES = frozenset(("messages", "messages-tuple"))
 
 _AUTH_KEYS = ("langgraph_auth_user", "langgraph_auth_user_id", "langgraph_auth_permissions")
@@ -33,7 +35,7 @@ class EventTranslator:
     @property
     def library_modes(self) -> list[str]:
         """The modes to ask the graph for."""
-        asked = {("messages" if mode == "messages-tuple" else mode) for mode in self._modes if mode != "events"}
+        asked = {("messages" if mode == "messages-tuple" else mode) for mode in self._modes if mode not in _NOT_ASKED}
         if self._nested is not None:
             asked |= self._nested.needed_modes
         return sorted(asked.union(_ALWAYS_ASKED))
@@ -51,7 +53,8 @@ class EventTranslator:
         if namespace and not self._subgraphs:
             return
         if mode == "messages":
-            yield from self._messages(namespace, payload)
+            if not self._modes.isdisjoint(_MESSAGE_MODES):
+                yield from self._messages(namespace, payload)
         elif mode in self._modes:
             if mode in ("checkpoints", "debug"):
                 payload = _without_auth(payload)

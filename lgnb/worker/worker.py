@@ -33,6 +33,7 @@ from .execution import Ending, Execution, RunReturned
 from .heartbeat import Heartbeat
 from .inputs import input_of
 from .loops import GraphLoops, LoopThread
+from .protocol_report import ProtocolReport
 from .publisher import Publisher
 from .sweeper import Sweeper
 
@@ -202,23 +203,39 @@ class Worker:
 
     async def _attempt(self, claimed: ClaimedRun) -> None:
         """Execute a claimed run to its committed end."""
-        publisher = Publisher(self._resources.events, run_id=claimed.run_id, attempt=claimed.attempt, loop=self._loop)
+        publisher = Publisher(
+            self._resources.events,
+            run_id=claimed.run_id,
+            thread_id=claimed.thread_id,
+            attempt=claimed.attempt,
+            loop=self._loop,
+        )
+        # The thread of a temporary run goes away with it.
+        report = None if claimed.temporary else ProtocolReport(self._resources.thread_log, claimed, loop=self._loop)
         publisher.publish("metadata", orjson.dumps({"run_id": claimed.run_id, "attempt": claimed.attempt}))
         hand: InHand | None = None
         try:
-            execution = await self._prepare(claimed, publisher)
+            if report is not None:
+                await report.begin()
+            execution = await self._prepare(claimed, publisher, report)
             thread, future = self._graph_loops.run(execution.run(), graph_id=claimed.graph_id, run_id=claimed.run_id)
             hand = InHand(claimed, execution, publisher, thread, future, asyncio.Event())
             self._hands[claimed.run_id] = hand
             ending = await self._ending(hand)
-            await self._commit(claimed, ending, rolled_back=execution.stopped == "rollback")
+            outcome = await self._commit(claimed, ending, rolled_back=execution.stopped == "rollback")
             await publisher.close(ending.status)
+            if report is not None:
+                await _report_end(report, outcome)
         except LeaseLost:
             logger.info("Attempt %d of run %s is no longer the current one.", claimed.attempt, claimed.run_id)
         except (RunReturned, DatabaseUnavailable):
             await publisher.flush()
+            if report is not None:
+                await report.flush()
             await self._give_back(claimed)
         finally:
+            if report is not None:
+                report.stop()
             self._begun -= 1
             self._suspects -= self._resources.leases.is_suspect(claimed)
             # A run that was given back may be in hand again already, by a newer attempt.
@@ -226,7 +243,7 @@ class Worker:
                 self._hands.pop(claimed.run_id, None)
             self._look.set()
 
-    async def _prepare(self, claimed: ClaimedRun, publisher: Publisher) -> Execution:
+    async def _prepare(self, claimed: ClaimedRun, publisher: Publisher, report: ProtocolReport | None) -> Execution:
         saver: Saver | None = None
         goes_on = False
         given = input_of(claimed, stored_input=False)
@@ -244,6 +261,7 @@ class Worker:
             input=given,
             goes_on=goes_on,
             publish=publisher.publish,
+            report=report,
         )
 
     async def _ending(self, hand: InHand) -> Ending:
@@ -267,7 +285,7 @@ class Worker:
                 # Nobody waits for it any more; whatever it still writes is refused by the fence.
                 done.add_done_callback(_ignore_result)
 
-    async def _commit(self, claimed: ClaimedRun, ending: Ending, *, rolled_back: bool) -> None:
+    async def _commit(self, claimed: ClaimedRun, ending: Ending, *, rolled_back: bool) -> RunOutcome:
         while True:
             try:
                 outcome = await self._outcome(claimed, ending, with_state=not rolled_back)
@@ -279,7 +297,7 @@ class Worker:
                 logger.warning("The end of run %s could not be committed yet; trying again.", claimed.run_id)
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
-                return
+                return outcome
 
     async def _outcome(self, claimed: ClaimedRun, ending: Ending, *, with_state: bool) -> RunOutcome:
         state: dict[str, Any] | None = None
@@ -372,6 +390,18 @@ class Worker:
         self._attempts.add(task)
         task.add_done_callback(self._attempts.discard)
         task.add_done_callback(_log_failure)
+
+
+async def _report_end(report: ProtocolReport, outcome: RunOutcome) -> None:
+    """Tell those who watch the thread how the run ended."""
+    if outcome.status in ("error", "timeout"):
+        error = outcome.error or {}
+        await report.close("failed", error=str(error.get("message") or error.get("error") or outcome.status))
+    elif outcome.status == "interrupted" or outcome.thread_status == "interrupted":
+        waiting = {interrupt["id"] for task in outcome.interrupts.values() for interrupt in task}
+        await report.close("interrupted", waiting=waiting if outcome.has_state else None)
+    else:
+        await report.close("completed")
 
 
 def _ignore_result(future: asyncio.Future[Any]) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, cast, get_args
+from typing import Any, get_args
 from uuid import UUID
 
-from tornado.http1connection import HTTP1Connection
-from tornado.iostream import IOStream
 from tornado.web import authenticated
 
 from lgnb.errors import InvalidRequest, LgnbError
@@ -20,13 +18,14 @@ from .. import parsing, sse
 from ..bodies import RunColumn, RunCreate, RunsCancel, cancel_action
 from ..configurables import configurables_of
 from ..projection import project, row_of
-from ..streaming import ClientGone, logger, relay_events, relay_result, send_bounded
+from ..streaming import ClientGone, logger, relay_events, relay_result
 from .base import LgnbHandler
+from .long_answers import LongAnswerHandler
 
 _EVENT_ID = re.compile(r"-1|-|\d{1,20}(?:-\d{1,20})?")
 
 
-class RunHandlerBase(LgnbHandler):
+class RunHandlerBase(LongAnswerHandler):
     """What several run handlers need: creating a run, and the two kinds of long answers."""
 
     async def create_run(self, thread_id: UUID | None) -> tuple[Run, RunCreate]:
@@ -47,7 +46,7 @@ class RunHandlerBase(LgnbHandler):
             self.set_header(name, value)
         self._set_locations(run, "stream", stateless=stateless)
         relayed = relay_events(
-            events, send=self._send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
+            events, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
         )
         if await self._complete(run, relayed, cancel_on_disconnect=cancel_on_disconnect):
             self.finish(set_content_type=sse.HEADERS["Content-Type"])
@@ -63,7 +62,7 @@ class RunHandlerBase(LgnbHandler):
         async def wait() -> None:
             body.append(
                 await relay_result(
-                    result, send=self._send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
+                    result, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
                 )
             )
 
@@ -76,34 +75,16 @@ class RunHandlerBase(LgnbHandler):
             with self.host.streams.opened(self.gone):
                 await sending
         except ClientGone:
-            self._drop_connection()
+            self.drop_connection()
             if cancel_on_disconnect and self.host.is_open:
                 await self.resources.runs.disconnected(run)
             return False
         except LgnbError as error:
             # A clean end would tell the client that the run is over; a broken one makes it come back and resume.
             logger.warning("The answer about run %s was cut: %s", run.run_id, error)
-            self._drop_connection()
+            self.drop_connection()
             return False
         return True
-
-    async def _send(self, chunk: bytes) -> None:
-        if self.gone.is_set():
-            raise ClientGone
-
-        async def write() -> None:
-            if chunk:
-                self.write(chunk)  # pyright: ignore[reportUnknownMemberType]
-            await self.flush()
-
-        await send_bounded(write, cut=self._drop_connection)
-
-    def _drop_connection(self) -> None:
-        self._auto_finish = False
-        # Tornado forgets the stream of a connection once it is gone.
-        stream: IOStream | None = cast(HTTP1Connection, self.request.connection).stream
-        if stream is not None:
-            stream.close()
 
     def _set_locations(self, run: Run, kind: str, *, stateless: bool) -> None:
         # Clients join these paths to the root of the API, so they carry no mount prefix.

@@ -1,0 +1,26 @@
+-- Appends protocol events of one attempt to the log of a thread and numbers them.
+-- KEYS: stream, counter, fence of the run.
+-- ARGV: attempt, '1' when the run has ended, milliseconds the log lives, milliseconds the counter lives, most entries,
+--   bell channel, then sextuples of event id, method, namespace, name, params and run id.
+-- A number is the entry's id too, so a reader finds its place by number. Where the counter is missing (a new thread, or
+-- Redis lost it), counting begins at the clock's milliseconds: above every number that can have been given before.
+-- Returns the last number, or false when the attempt is outdated or the run's end is logged already.
+local newest = redis.call('GET', KEYS[3])
+if newest == 'ended' or (newest and tonumber(newest) > tonumber(ARGV[1])) then
+  return false
+end
+local number = tonumber(redis.call('GET', KEYS[2]) or '0')
+if number == 0 then
+  local now = redis.call('TIME')
+  number = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+end
+for i = 7, #ARGV, 6 do
+  number = number + 1
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], string.format('%.0f-0', number), 'i', ARGV[i], 'm', ARGV[i + 1],
+    'n', ARGV[i + 2], 'x', ARGV[i + 3], 'p', ARGV[i + 4], 'r', ARGV[i + 5])
+end
+redis.call('SET', KEYS[2], string.format('%.0f', number), 'PX', ARGV[4])
+redis.call('SET', KEYS[3], ARGV[2] == '1' and 'ended' or ARGV[1], 'PX', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PUBLISH', ARGV[6], 'protocol')
+return string.format('%.0f', number)

@@ -1,0 +1,79 @@
+"""Sends what a run's event loop produces to Redis: in order, in batches, through its absences, within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from ..errors import QueueUnavailable
+
+T = TypeVar("T")
+
+_MOST_KEPT = 20_000
+_MOST_PER_BATCH = 500
+_RETRY_SECONDS = 0.2
+_LAST_TRIES = 10
+
+
+class BatchSender(Generic[T]):
+    """`put` may be called from any thread; everything else on the service loop.
+
+    Args:
+        send: takes a batch; false means that a newer attempt has taken over and nothing more needs to be sent.
+    """
+
+    def __init__(self, send: Callable[[list[T]], Awaitable[bool]], *, loop: asyncio.AbstractEventLoop) -> None:
+        self._send_batch = send
+        self._loop = loop
+        self._waiting: deque[T] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._scheduled = False
+        self.outdated = False
+
+    def put(self, item: T) -> None:
+        """Queue an item; one wake-up of the service loop serves all items queued until it runs."""
+        self._waiting.append(item)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon_threadsafe(self._start)
+
+    async def drained(self) -> None:
+        """Return when everything was sent, or Redis was away for so long that the run must not wait for it."""
+        if self._waiting and self._task is None:
+            self._start()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=_LAST_TRIES * _RETRY_SECONDS)
+
+    async def last(self, send: Callable[[], Awaitable[object]]) -> bool:
+        """Send what closes a log; False when Redis did not take it in several tries."""
+        for _ in range(_LAST_TRIES):
+            try:
+                await send()
+            except QueueUnavailable:
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return True
+        return False
+
+    def _start(self) -> None:
+        self._scheduled = False
+        if self._task is None:
+            self._task = asyncio.create_task(self._send(), name="lgnb-send")
+
+    async def _send(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_PER_BATCH))]
+                try:
+                    if not await self._send_batch(batch):
+                        self.outdated = True
+                        self._waiting.clear()
+                except QueueUnavailable:
+                    self._waiting.extendleft(reversed(batch))
+                    while len(self._waiting) > _MOST_KEPT:
+                        self._waiting.popleft()
+                    await asyncio.sleep(_RETRY_SECONDS)
+        finally:
+            self._task = None
