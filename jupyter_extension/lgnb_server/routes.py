@@ -10,7 +10,7 @@ from lgnb.models.runs import Run
 from lgnb.models.threads import Thread
 
 from . import bodies
-from .handlers import assistants, protocol, runs, system, threads
+from .handlers import assistants, protocol, runs, system, thread_stream, threads
 from .handlers.base import UnknownPathHandler
 from .host import Host
 from .route import Action, Query, Route
@@ -29,6 +29,9 @@ _offset = Query(name="offset", about="Rows to skip.", schema=_NUMBER)
 _action = Query(name="action", about="interrupt or rollback.", schema=_TEXT)
 _cancel = Query(name="cancel_on_disconnect", about="Cancel the run when this client leaves.", schema=_FLAG)
 _modes = Query(name="stream_mode", about="Only these modes; repeated, a JSON array or a comma list.", schema=_TEXTS)
+_thread_modes = Query(
+    name="stream_modes", about="run_modes, lifecycle, state_update; stream_mode means the same.", schema=_TEXTS
+)
 _namespace = Query(name="recurse", about="Subgraphs of subgraphs too.", schema=_FLAG)
 _xray = Query(name="xray", about="true, false, or how many levels of subgraphs to draw.", schema=_TEXT)
 
@@ -438,6 +441,16 @@ _RUN_ROUTES = (
 )
 
 _PROTOCOL_ROUTES = (
+    Route(
+        method="GET",
+        path="/threads/{thread_id}/stream",
+        handler=thread_stream.ThreadStreamHandler,
+        summary="Follow all runs of a thread, one after another.",
+        answer="Their events; it never ends.",
+        queries=(_thread_modes,),
+        content_type=_EVENTS,
+        **_RUNS_READ,
+    ),
     Route(
         method="POST",
         path="/threads/{thread_id}/stream/events",

@@ -12,6 +12,7 @@ from ..queue.calls import Calls
 from ..queue.events import EventLog
 from ..queue.signals import Signals
 from ..queue.thread_log import ThreadLog
+from ..queue.thread_updates import ThreadUpdates
 from ..queue.wakeups import WakeUps
 from ..settings import Settings
 from .assistants import Assistants
@@ -23,6 +24,7 @@ from .streams import RunStreams
 from .system import System
 from .thread_commands import ThreadCommands
 from .thread_protocol import ThreadProtocol
+from .thread_streams import ThreadStreams
 from .threads import Threads
 
 __all__ = ["Resources", "build_resources"]
@@ -37,6 +39,7 @@ class Resources:
     runs: Runs
     thread_commands: ThreadCommands
     thread_protocol: ThreadProtocol
+    thread_streams: ThreadStreams
     leases: Leases
     system: System
     storage: PostgresStorage
@@ -60,10 +63,11 @@ async def build_resources(*, database: Database, queue: Queue, settings: Setting
     wakeups, signals, calls, bells = WakeUps(queue), Signals(queue), Calls(queue), Bells(queue)
     bells.start()
     thread_log = ThreadLog(queue, ttl_seconds=settings.stream_ttl_seconds)
+    updates = ThreadUpdates(queue, ttl_seconds=settings.stream_ttl_seconds)
     endings = Endings(events=events, thread_log=thread_log)
     cancellation = Cancellation(database, signals=signals, endings=endings)
     streams = RunStreams(database, events=events, bells=bells)
-    threads = Threads(database, storage=storage, calls=calls, cancellation=cancellation)
+    threads = Threads(database, storage=storage, calls=calls, updates=updates, cancellation=cancellation)
     runs = Runs(database, wakeups=wakeups, cancellation=cancellation, streams=streams)
     return Resources(
         assistants=Assistants(database, threads=threads, cancellation=cancellation),
@@ -71,6 +75,7 @@ async def build_resources(*, database: Database, queue: Queue, settings: Setting
         runs=runs,
         thread_commands=ThreadCommands(runs=runs, threads=threads),
         thread_protocol=ThreadProtocol(database, log=thread_log, bells=bells, endings=endings),
+        thread_streams=ThreadStreams(database, events=events, updates=updates, bells=bells),
         leases=Leases(
             database,
             storage=storage,

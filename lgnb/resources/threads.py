@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
@@ -18,28 +19,40 @@ from ..errors import (
     Conflict,
     InvalidRequest,
     InvalidState,
+    QueueUnavailable,
     SuperstepsFailed,
     ThreadBusy,
     ThreadNotFound,
 )
+from ..json_encoding import encode
 from ..models.checkpoints import UsageRow
 from ..models.ids import new_id
 from ..models.pages import Page
 from ..models.threads import Thread, ThreadTtl
 from ..queue.calls import Calls
+from ..queue.thread_updates import ThreadUpdates
 from .cancellation import Cancellation
 from .latest_state import refresh_latest_state
 from .replies import unwrap
 from .reserved import clean_metadata
 
+logger = logging.getLogger(__name__)
+
 
 class Threads:
     def __init__(
-        self, database: Database, *, storage: CheckpointStorage, calls: Calls, cancellation: Cancellation
+        self,
+        database: Database,
+        *,
+        storage: CheckpointStorage,
+        calls: Calls,
+        updates: ThreadUpdates,
+        cancellation: Cancellation,
     ) -> None:
         self._database = database
         self._storage = storage
         self._calls = calls
+        self._updates = updates
         self._cancellation = cancellation
 
     async def create(
@@ -302,7 +315,17 @@ class Threads:
             method,
             {**params, "thread_id": str(thread.thread_id), "assistant_id": thread.metadata.get("assistant_id")},
         )
-        return unwrap(reply)
+        result = unwrap(reply)
+        await self._tell_followers(thread.thread_id)
+        return result
+
+    async def _tell_followers(self, thread_id: UUID) -> None:
+        """Show the new state to those who follow the thread. It is stored by now, with Redis or without."""
+        try:
+            state = await self.get_state(thread_id)
+            await self._updates.append(thread_id, encode({"state": state, "thread_id": thread_id}))
+        except (QueueUnavailable, ThreadNotFound):
+            logger.warning("Followers of thread %s are not told of its new state.", thread_id)
 
 
 def _checkpoint_uuid(value: Any) -> UUID | None:
