@@ -147,7 +147,8 @@ async def test_a_delayed_run_is_dated_ahead_and_bars_nobody(start: Start, worker
     assert 55 < (delayed.created_at - datetime.now(UTC)).total_seconds() < 61
     assert [run.run_id for run in await worker.claim()] == [prompt.run_id]
     due = await worker.resources.leases.next_due_seconds([GRAPH])
-    assert due is not None and 55 < due < 61
+    assert due is not None
+    assert 55 < due < 61
 
 
 async def test_a_busy_thread_keeps_the_metadata_of_the_run_it_works_on(
