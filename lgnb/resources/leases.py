@@ -107,8 +107,9 @@ class Leases:
             runs = RunRepository(connection)
             if not await runs.finish(claimed.run_id, attempt=claimed.attempt, status=outcome.status):
                 raise LeaseLost(claimed.run_id, claimed.attempt)
-            await _store_outcome(connection, claimed, outcome)
-        await self._ring(claimed.graph_id)
+            is_awaited = await _store_outcome(connection, claimed, outcome)
+        if is_awaited:
+            await self._ring(claimed.graph_id)
 
     async def roll_back(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
         """Commit the end of a rolled back attempt: the run and the checkpoints it wrote disappear.
@@ -120,10 +121,11 @@ class Leases:
             await ThreadRepository(connection).lock(claimed.thread_id)
             if not await roll_back_attempt(connection, claimed.run_id, attempt=claimed.attempt):
                 raise LeaseLost(claimed.run_id, claimed.attempt)
-            await _store_outcome(connection, claimed, outcome)
+            is_awaited = await _store_outcome(connection, claimed, outcome)
             if not claimed.temporary:
                 await refresh_latest_state(connection, claimed.thread_id)
-        await self._ring(claimed.graph_id)
+        if is_awaited:
+            await self._ring(claimed.graph_id)
 
     async def give_back(self, claimed: ClaimedRun) -> bool:
         """Return a run to the queue, its attempt uncounted. False when it was not ours any more."""
@@ -204,14 +206,14 @@ class Leases:
         ).with_state(state)
 
     async def _ring(self, graph_id: str) -> None:
-        """Another run of the thread may be waiting for this one."""
         try:
             await self._wakeups.ring(graph_id)
         except QueueUnavailable:
             logger.warning("Redis does not answer: runs start with the next poll.")
 
 
-async def _store_outcome(connection: Connection, claimed: ClaimedRun, outcome: RunOutcome) -> None:
+async def _store_outcome(connection: Connection, claimed: ClaimedRun, outcome: RunOutcome) -> bool:
+    """Whether another run of the thread waits for this one."""
     threads = ThreadRepository(connection)
     await RunRepository(connection).insert_result(
         claimed.run_id, thread_id=claimed.thread_id, status=outcome.status, result=outcome.result
@@ -219,6 +221,6 @@ async def _store_outcome(connection: Connection, claimed: ClaimedRun, outcome: R
     if claimed.temporary:
         # The run goes with its thread; it wrote no checkpoints.
         await threads.delete(claimed.thread_id)
-        return
+        return False
     served = {"graph_id": claimed.graph_id, "assistant_id": str(claimed.assistant_id)}
-    await threads.finish_run(claimed.thread_id, outcome=outcome, metadata=served)
+    return await threads.finish_run(claimed.thread_id, outcome=outcome, metadata=served) == "busy"

@@ -225,6 +225,7 @@ class Execution:
     async def _execute(self) -> None:
         kwargs = self._claimed.kwargs
         config = run_config(self._claimed, goes_on=self._goes_on)
+        context = kwargs.get("context")
         translator = EventTranslator(stream_modes=kwargs["stream_mode"], subgraphs=kwargs["subgraphs"])
         async with self._source.open(
             config,
@@ -236,7 +237,8 @@ class Execution:
             if self._saver is not None:
                 graph.checkpointer = self._saver.with_allowlist(revivable_types(graph))
             options: dict[str, Any] = {
-                "context": run_context(kwargs.get("context"), graph.get_context_jsonschema()),
+                # The schema is made anew each time, at the price of a small run.
+                "context": run_context(context, graph.get_context_jsonschema() if context else None),
                 "stream_mode": self._library_modes(translator),
                 "subgraphs": True,
                 "interrupt_before": kwargs.get("interrupt_before"),

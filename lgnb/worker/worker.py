@@ -236,12 +236,14 @@ class Worker:
         finally:
             if report is not None:
                 report.stop()
+            was_full = self._begun >= self._settings.jobs or self._suspects > 0
             self._begun -= 1
             self._suspects -= self._resources.leases.is_suspect(claimed)
             # A run that was given back may be in hand again already, by a newer attempt.
             if self._hands.get(claimed.run_id) is hand:
                 self._hands.pop(claimed.run_id, None)
-            self._look.set()
+            if was_full:
+                self._look.set()
 
     async def _prepare(self, claimed: ClaimedRun, publisher: Publisher, report: ProtocolReport | None) -> Execution:
         saver: Saver | None = None

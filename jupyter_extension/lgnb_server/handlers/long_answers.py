@@ -38,6 +38,7 @@ class LongAnswerHandler(LgnbHandler):
         """Answer with events until the client has gone or the server stops."""
         for name, value in sse.HEADERS.items():
             self.set_header(name, value)
+        self.send_at_once()
         try:
             with self.host.streams.opened(self.gone):
                 await relay_events(
@@ -55,7 +56,16 @@ class LongAnswerHandler(LgnbHandler):
     def drop_connection(self) -> None:
         """End the connection without ending the answer, so that a client sees it broken and not complete."""
         self._auto_finish = False
+        if self._stream is not None:
+            self._stream.close()
+
+    def send_at_once(self) -> None:
+        """Let small frames go out one by one."""
+        # On a reused connection, the second frame would wait 40 ms for the acknowledgement of the first.
+        if self._stream is not None:
+            self._stream.set_nodelay(True)
+
+    @property
+    def _stream(self) -> IOStream | None:
         # Tornado forgets the stream of a connection once it is gone.
-        stream: IOStream | None = cast(HTTP1Connection, self.request.connection).stream
-        if stream is not None:
-            stream.close()
+        return cast(HTTP1Connection, self.request.connection).stream

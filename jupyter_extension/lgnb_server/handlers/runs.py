@@ -73,6 +73,7 @@ class RunHandlerBase(LongAnswerHandler):
         """Whether the long answer was sent whole. Its status went out already, so failures end the connection."""
         try:
             with self.host.streams.opened(self.gone):
+                self.send_at_once()
                 await sending
         except ClientGone:
             self.drop_connection()
@@ -82,6 +83,11 @@ class RunHandlerBase(LongAnswerHandler):
         except LgnbError as error:
             # A clean end would tell the client that the run is over; a broken one makes it come back and resume.
             logger.warning("The answer about run %s was cut: %s", run.run_id, error)
+            self.drop_connection()
+            return False
+        # Whatever else goes wrong must not look like a clean end either.
+        except Exception:  # noqa: BLE001  it is logged
+            logger.exception("The answer about run %s was cut by a mistake of the server.", run.run_id)
             self.drop_connection()
             return False
         return True

@@ -204,6 +204,11 @@ class Installation:
     def process(self, pid: int) -> Process:
         return next(process for process in self.processes if process.pid == pid)
 
+    @staticmethod
+    def lives(process: psutil.Process) -> bool:
+        # The init process of a container may be slow to collect the dead, or never do it.
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
     async def clean_up(self) -> None:
         for process in reversed(self.processes):
             await asyncio.to_thread(process.clean_up)

@@ -66,6 +66,11 @@ def started(home: Path) -> list[int]:
     return []
 
 
+async def child_of(pid: int) -> psutil.Process:
+    await until(lambda: bool(psutil.Process(pid).children()), "the worker has started a process")
+    return psutil.Process(pid).children()[0]
+
+
 async def test_as_many_workers_run_as_were_asked_for_and_none_after_the_stop(supervise: Any, tmp_path: Path) -> None:
     workers = supervise("time.sleep(60)", count=2)
     await until(lambda: len(started(tmp_path)) == 2, "two workers have started")
@@ -146,6 +151,21 @@ async def test_what_a_graph_has_started_goes_with_its_worker(supervise: Any, tmp
     await workers.stop()
 
     await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child has ended")
+
+
+async def test_a_worker_that_dies_is_replaced_although_a_process_it_started_lives_on(
+    supervise: Any, tmp_path: Path
+) -> None:
+    workers = supervise("subprocess.Popen(['sleep', '60'], start_new_session=True); time.sleep(60)")
+    await until(lambda: len(started(tmp_path)) == 1, "the worker has started")
+    child = await child_of(workers.pids[0])
+
+    os.kill(workers.pids[0], signal.SIGKILL)
+    await until(lambda: len(started(tmp_path)) == 2, "another worker has started")
+
+    assert child.is_running()
+    child.kill()
+    (await child_of(workers.pids[0])).kill()
 
 
 async def test_a_worker_knows_its_servers_and_its_host_but_no_secret_of_the_host(
