@@ -163,6 +163,10 @@ def _parent() -> Any:
     return builder.add_edge(START, "begin").add_edge("child", END).compile()
 
 
+def _around(state: Any, inner: Any) -> Any:
+    return StateGraph(state).add_node("inner", inner).add_edge(START, "inner").add_edge("inner", END).compile()
+
+
 echo = _one_node(Text, "echo", _echo)
 counter = _counter()
 blocker = _one_node(Text, "block", _block)
@@ -171,5 +175,7 @@ crasher = _one_node(Text, "crash", _crash)
 tokens = _one_node(MessagesState, "speak", _speak)
 approver = _one_node(Answers, "ask", _ask)
 two_approvers = _two_questions()
+nested_approver = _around(Answers, approver)
+nested_tokens = _around(MessagesState, tokens)
 child = _counter()
 parent = _parent()
