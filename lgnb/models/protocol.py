@@ -104,6 +104,20 @@ def root_lifecycle(run_id: object, status: str, *, graph_id: str, timestamp_ms: 
     )
 
 
+def input_requested(
+    run_id: object, namespace: tuple[str, ...], interrupt_id: str, value: Any, *, timestamp_ms: int
+) -> ProtocolEvent:
+    """The event that a run asks a person; `value` is plain JSON."""
+    # The protocol says payload, one of its clients reads value.
+    data = {"interrupt_id": interrupt_id, "payload": value, "value": value}
+    return ProtocolEvent(
+        method="input.requested",
+        namespace=namespace,
+        params=orjson.dumps({"namespace": namespace, "timestamp": timestamp_ms, "data": data}),
+        event_id=f"synth:{run_id}:input|{'|'.join(namespace)}|{interrupt_id}",
+    )
+
+
 def _matches(segment: str, wanted: str) -> bool:
     # A prefix that names only the node means every execution of it.
     return segment == wanted or (":" not in wanted and segment.split(":", 1)[0] == wanted)

@@ -59,6 +59,7 @@ class ThreadProtocol:
         """
         async with self._bells.listening_to_thread(thread_id) as bell:
             await self._log.watch(thread_id)
+            await self._repeat_questions(thread_id)
             yield ThreadReader(
                 thread_id,
                 bell,
@@ -67,6 +68,19 @@ class ThreadProtocol:
                 bells=self._bells,
                 endings=self._endings,
             )
+
+    async def _repeat_questions(self, thread_id: UUID) -> None:
+        """Log again what a thread asks, once its events are gone: a person may take days to answer."""
+        if (await self._log.extent(thread_id)).first is not None:
+            return
+        async with self._database.connection() as connection:
+            thread = await ThreadRepository(connection).get(thread_id)
+            if thread is None or thread.status != "interrupted" or not thread.interrupts:
+                return
+            runs = await RunRepository(connection).page(thread_id, limit=1, offset=0, status=None)
+        if runs:
+            asked = [interrupt for task in thread.interrupts.values() for interrupt in task]
+            await self._endings.tell_thread(thread_id, runs[0].run_id, status="interrupted", asked=asked)
 
     async def lost(self, thread_id: UUID, *, since: int) -> Lost | None:
         """What a reader who has everything up to `since` has missed for good; None when nothing."""

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from langchain_core.messages import AIMessageChunk, BaseMessage, ToolMessage
 
-from ..json_encoding import describe_error, encode
-from ..models.protocol import ProtocolEvent
+from ..json_encoding import describe_error, encode, jsonable
+from ..models.protocol import ProtocolEvent, input_requested
 from .protocol_messages import ChunkAssembly, whole_message_events, without_messages
 
 Namespace = tuple[str, ...]
@@ -68,10 +68,8 @@ class ProtocolTranslator:
         """The questions to a person; `waiting` names the interrupts that are unanswered, None means all."""
         for interrupt_id, (namespace, value) in self._interrupts.items():
             if waiting is None or interrupt_id in waiting:
-                # The protocol says payload, one of its clients reads value.
-                data = {"interrupt_id": interrupt_id, "payload": value, "value": value}
-                event_id = f"synth:{self._run_id}:input|{'|'.join(namespace)}|{interrupt_id}"
-                yield self._event("input.requested", namespace, data, event_id=event_id)
+                now_ms = time.time_ns() // 1_000_000
+                yield input_requested(self._run_id, namespace, interrupt_id, jsonable(value), timestamp_ms=now_ms)
 
     def _release(self, namespace: Namespace) -> Iterator[ProtocolEvent]:
         if namespace in self._held:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,11 @@ import httpx
 import pytest
 from langgraph_sdk import get_client
 
+import lgnb.testing
+
 pytestmark = pytest.mark.timeout(120)
+
+TESTING_GRAPHS = Path(lgnb.testing.__file__).with_name("langgraph.json")
 
 _GO = {"messages": [{"role": "user", "content": "go"}]}
 _SUM = {"messages": [{"role": "user", "content": "What is 17 * 23?"}]}
@@ -111,6 +116,29 @@ async def test_an_interrupt_that_was_asked_long_ago_is_seen_by_who_comes_later(s
         output = await asyncio.wait_for(thread.output, 20)
 
     assert output == {"answers": ["later"]}
+
+
+async def test_an_interrupt_whose_events_have_expired_is_asked_again(make_server: Any) -> None:
+    """The log of a thread lives for minutes, a question for as long as it takes to answer it."""
+    server = make_server(graphs=TESTING_GRAPHS, environment={"LGNB_STREAM_TTL_SECONDS": "1"})
+    try:
+        async with streams_of(server, "sse") as stream:
+            thread_id = str(uuid4())
+            async with stream("approver", thread_id) as thread:
+                await thread.run.start(input={"answers": []})
+                await until_interrupted(thread)
+                [first] = thread.interrupts
+            await asyncio.sleep(2)
+            async with stream("approver", thread_id) as thread:
+                await until_interrupted(thread)
+                [again] = thread.interrupts
+                await thread.run.respond("at last")
+                output = await asyncio.wait_for(thread.output, 20)
+    finally:
+        server.stop()
+
+    assert (again["interrupt_id"], again["value"]) == (first["interrupt_id"], first["value"])
+    assert output == {"answers": ["at last"]}
 
 
 async def test_a_subgraph_is_found_with_its_tokens(stream: Stream) -> None:
