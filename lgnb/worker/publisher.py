@@ -70,8 +70,12 @@ class Publisher:
         if self._waiting and self._task is None:
             self._start()
         if self._task is not None:
-            # Redis may be away for long; a run must not wait for it to end.
-            await asyncio.wait({self._task}, timeout=_LAST_TRIES * _RETRY_SECONDS)
+            # Redis may be away for long; a run must not wait for it to end. What is dropped leaves a hole.
+            sending = self._task
+            done, _ = await asyncio.wait({sending}, timeout=_LAST_TRIES * _RETRY_SECONDS)
+            if not done:
+                sending.cancel()
+                self._waiting.clear()
 
     def _start(self) -> None:
         self._scheduled = False
