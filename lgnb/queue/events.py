@@ -48,7 +48,10 @@ class EventLog:
         events: Sequence[tuple[int, str, bytes]],
         ended: bool = False,
     ) -> bool:
-        """Append (number, name, data) triples in one round trip; False when a newer attempt has written already."""
+        """Append (number, name, data) triples in one round trip; False when a newer attempt has written already.
+
+        Numbers that are there already are left out, so a batch may be sent again when its fate is not known.
+        """
         arguments: list[Any] = [attempt, self._ttl_ms if ended else self._live_ttl_ms]
         arguments += [self._keys.run_bell(run_id), self._keys.thread_bell(thread_id)]
         for event in events:
@@ -57,7 +60,7 @@ class EventLog:
             last = await self._queue.append_events_script(
                 keys=[self._keys.run_events(run_id), self._keys.run_fence(run_id)], args=arguments
             )
-        return bool(last)
+        return last is not None
 
     async def append_end(self, run_id: UUID, *, thread_id: UUID, attempt: int, number: int, status: str) -> bool:
         """Close the log. The status must be committed in Postgres by then."""

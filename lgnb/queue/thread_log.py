@@ -45,14 +45,26 @@ class ThreadLog:
         self._live_ttl_ms = max(self._ttl_ms, int(_LIVE_SECONDS * 1000))
 
     async def append(
-        self, thread_id: UUID, *, run_id: UUID, attempt: int, events: Sequence[ProtocolEvent], ended: bool = False
+        self,
+        thread_id: UUID,
+        *,
+        run_id: UUID,
+        attempt: int,
+        events: Sequence[ProtocolEvent],
+        first: int = 0,
+        ended: bool = False,
     ) -> bool:
-        """Append in one round trip; False when a newer attempt has written, or the run's end is logged already."""
+        """Append in one round trip; False when a newer attempt has written, or the run's end is logged already.
+
+        Args:
+            first: the place of the first event among those of the attempt, counted from 1. Places that are there
+                already are left out, so a batch may be sent again when its fate is not known.
+        """
         keys = self._keys
         ttl_ms = self._ttl_ms if ended else self._live_ttl_ms
         counter_ms = max(int(_COUNTER_SECONDS * 1000), self._live_ttl_ms)
         arguments: list[Any] = [attempt, "1" if ended else "0", ttl_ms, counter_ms, _MOST_KEPT]
-        arguments.append(keys.thread_bell(thread_id))
+        arguments += [keys.thread_bell(thread_id), first]
         for event in events:
             arguments += [
                 event.event_id,

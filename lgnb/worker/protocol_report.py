@@ -38,6 +38,7 @@ class ProtocolReport:
         self._sender = BatchSender(self._append, loop=loop)
         self._translator = ProtocolTranslator(claimed.run_id)
         self._begun = False
+        self._place = 0
         self._closed = False
         self._looking: asyncio.Task[None] | None = None
         # Whether models answer in content blocks, as the protocol's clients expect it of the runs they start.
@@ -62,7 +63,7 @@ class ProtocolReport:
         if not self._begun:
             self._begin()
         for event in self._translator.translate(namespace, mode, payload):
-            self._sender.put(event)
+            self._put(event)
 
     async def close(self, status: RootStatus, *, waiting: Collection[str] | None = None, error: str = "") -> None:
         """Report the end, which is committed by now: who reads it may ask for the state, or answer an interrupt.
@@ -74,8 +75,8 @@ class ProtocolReport:
         if not self._wanted:
             return
         for event in (*self._translator.rest(status), *self._requests(status, waiting)):
-            self._sender.put(event)
-        await self._sender.drained()
+            self._put(event)
+        await self._sender.close()
         end = self._root(status, error=error)
 
         async def append_end() -> None:
@@ -90,14 +91,14 @@ class ProtocolReport:
     async def flush(self) -> None:
         """Send what is left: the run goes on elsewhere."""
         self.stop()
-        await self._sender.drained()
+        await self._sender.close()
 
     def _requests(self, status: RootStatus, waiting: Collection[str] | None) -> list[ProtocolEvent]:
         return list(self._translator.requests(waiting)) if status == "interrupted" else []
 
     def _begin(self) -> None:
         self._begun = True
-        self._sender.put(self._root("running"))
+        self._put(self._root("running"))
 
     def _root(self, status: str, *, error: str = "") -> ProtocolEvent:
         now_ms = time.time_ns() // 1_000_000
@@ -105,9 +106,19 @@ class ProtocolReport:
             self._claimed.run_id, status, graph_id=self._claimed.graph_id, timestamp_ms=now_ms, error=error
         )
 
-    async def _append(self, batch: list[ProtocolEvent]) -> bool:
+    def _put(self, event: ProtocolEvent) -> None:
+        self._place += 1
+        self._sender.put((self._place, event))
+
+    async def _append(self, batch: list[tuple[int, ProtocolEvent]]) -> bool:
         claimed = self._claimed
-        return await self._log.append(claimed.thread_id, run_id=claimed.run_id, attempt=claimed.attempt, events=batch)
+        return await self._log.append(
+            claimed.thread_id,
+            run_id=claimed.run_id,
+            attempt=claimed.attempt,
+            first=batch[0][0],
+            events=[event for _, event in batch],
+        )
 
     async def _look(self) -> None:
         while not self._wanted:

@@ -35,13 +35,15 @@ class Publisher:
         return self._sender.outdated
 
     def publish(self, event: str, data: bytes) -> None:
-        """Queue an event."""
+        """Queue an event; after the end none is taken."""
+        if self._sender.closed:
+            return
         self._number += 1
         self._sender.put((self._number, event, data))
 
     async def close(self, status: str) -> None:
         """Send what is left and the end mark. Call it when the status is committed, never before."""
-        await self._sender.drained()
+        await self._sender.close()
         self._number += 1
 
         async def append_end() -> None:
@@ -54,7 +56,7 @@ class Publisher:
 
     async def flush(self) -> None:
         """Send what is left, without an end mark: the run goes on elsewhere."""
-        await self._sender.drained()
+        await self._sender.close()
 
     async def _append(self, batch: list[tuple[int, str, bytes]]) -> bool:
         return await self._events.append(self._run_id, thread_id=self._thread_id, attempt=self._attempt, events=batch)

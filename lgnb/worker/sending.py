@@ -30,21 +30,31 @@ class BatchSender(Generic[T]):
         self._waiting: deque[T] = deque()
         self._task: asyncio.Task[None] | None = None
         self._scheduled = False
+        self.closed = False
         self.outdated = False
 
     def put(self, item: T) -> None:
         """Queue an item; one wake-up of the service loop serves all items queued until it runs."""
+        if self.closed:
+            # A graph that was left behind may still speak; its run has ended or goes on elsewhere.
+            return
         self._waiting.append(item)
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon_threadsafe(self._start)
 
-    async def drained(self) -> None:
-        """Return when everything was sent, or Redis was away for so long that the run must not wait for it."""
+    async def close(self) -> None:
+        """Take nothing more; return when the rest was sent, or given up because Redis was away for long."""
+        self.closed = True
         if self._waiting and self._task is None:
             self._start()
         if self._task is not None:
-            await asyncio.wait({self._task}, timeout=_LAST_TRIES * _RETRY_SECONDS)
+            # Redis may be away for long; a run must not wait for it to end. What is dropped leaves a hole.
+            sending = self._task
+            done, _ = await asyncio.wait({sending}, timeout=_LAST_TRIES * _RETRY_SECONDS)
+            if not done:
+                sending.cancel()
+                self._waiting.clear()
 
     async def last(self, send: Callable[[], Awaitable[object]]) -> bool:
         """Send what closes a log; False when Redis did not take it in several tries."""

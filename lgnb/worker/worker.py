@@ -73,7 +73,13 @@ class Worker:
             isolation=settings.isolated_loops,
             on_blocked=self._from_thread(self._evacuate),
         )
-        self._calls = CallServer(resources, registry, graph_loops=self._graph_loops, graph_ids=self._graph_ids)
+        self._calls = CallServer(
+            resources,
+            registry,
+            graph_loops=self._graph_loops,
+            graph_ids=self._graph_ids,
+            most_at_once=max(1, settings.postgres_pool_size // 4),
+        )
         self._worker_id = uuid4()
         self._heartbeat: Heartbeat | None = None
         self._hands: dict[UUID, InHand] = {}

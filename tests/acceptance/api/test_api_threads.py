@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -352,3 +353,13 @@ async def test_what_cannot_be_is_refused_with_its_status(
 
     assert answer.status_code == status
     assert answer.json()["detail"]
+
+
+async def test_many_states_are_changed_at_once(client: LangGraphClient) -> None:
+    """Each on a thread of its own; they share the worker's connections."""
+    threads = [(await client.threads.create(graph_id="steps"))["thread_id"] for _ in range(40)]
+
+    await asyncio.gather(*(client.threads.update_state(thread, {"log": [thread]}, as_node="a") for thread in threads))
+
+    for thread in threads:
+        assert (await client.threads.get(thread))["values"] == {"log": [thread]}

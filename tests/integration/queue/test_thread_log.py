@@ -69,6 +69,20 @@ async def test_an_outdated_attempt_is_refused(log: ThreadLog) -> None:
     assert [one.params for one in await log.read(thread, after=0)] == [b"new"]
 
 
+async def test_a_batch_that_is_sent_twice_is_there_once(log: ThreadLog) -> None:
+    thread, run = uuid4(), uuid4()
+    batch = [event("1"), event("2")]
+
+    await log.append(thread, run_id=run, attempt=1, events=batch, first=1)
+    await log.append(thread, run_id=run, attempt=1, events=batch, first=1)
+    await log.append(thread, run_id=run, attempt=1, events=[event("3")], first=3)
+    await log.append(thread, run_id=run, attempt=2, events=[event("retried")], first=1)
+
+    stored = await log.read(thread, after=0)
+    assert [one.params for one in stored] == [b"1", b"2", b"3", b"retried"]
+    assert [one.seq - stored[0].seq for one in stored] == [0, 1, 2, 3]
+
+
 async def test_after_the_end_of_a_run_nothing_of_it_is_taken(log: ThreadLog) -> None:
     thread, run, next_run = uuid4(), uuid4(), uuid4()
 

@@ -34,12 +34,18 @@ class Log:
         for name in names:
             self._number += 1
             events.append((self._number, name, orjson.dumps(self._number)))
-        return await self._events.append(self._claimed.run_id, attempt=self._claimed.attempt, events=events)
+        return await self._events.append(
+            self._claimed.run_id, thread_id=self._claimed.thread_id, attempt=self._claimed.attempt, events=events
+        )
 
     async def end(self) -> None:
         self._number += 1
         await self._events.append_end(
-            self._claimed.run_id, attempt=self._claimed.attempt, number=self._number, status="success"
+            self._claimed.run_id,
+            thread_id=self._claimed.thread_id,
+            attempt=self._claimed.attempt,
+            number=self._number,
+            status="success",
         )
 
 
