@@ -74,6 +74,12 @@ class Settings:
     stream_ttl_seconds: float = _setting(
         120.0, "How long the events of an ended run can be replayed.", also=("RESUMABLE_STREAM_TTL_SECONDS",), minimum=1
     )
+    protocol_buffer: int = _setting(
+        10_000,
+        "How many events of a thread the thread protocol keeps for replay.",
+        also=("LSD_PROTOCOL_V2_BUFFER_SIZE",),
+        minimum=1,
+    )
     heartbeat_seconds: float = _setting(5.0, "Period of the heartbeat on open streams and waits.", minimum=0.05)
     max_body_bytes: int = _setting(
         300 * 1024 * 1024, "Largest accepted request body.", also=("HTTP_MAX_REQUEST_BODY_BYTES",), minimum=1024

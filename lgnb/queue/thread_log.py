@@ -36,10 +36,11 @@ class Extent:
 class ThreadLog:
     """Append, read, and say that somebody is watching. Repeating an append of the same end changes nothing."""
 
-    def __init__(self, queue: Queue, *, ttl_seconds: float) -> None:
+    def __init__(self, queue: Queue, *, ttl_seconds: float, most_kept: int = _MOST_KEPT) -> None:
         self._queue = queue
         self._redis = queue.redis
         self._keys = queue.keys
+        self._most_kept = most_kept
         self._ttl_ms = int(ttl_seconds * 1000)
         # While a run works the log must not expire between two slow steps.
         self._live_ttl_ms = max(self._ttl_ms, int(_LIVE_SECONDS * 1000))
@@ -63,7 +64,7 @@ class ThreadLog:
         keys = self._keys
         ttl_ms = self._ttl_ms if ended else self._live_ttl_ms
         counter_ms = max(int(_COUNTER_SECONDS * 1000), self._live_ttl_ms)
-        arguments: list[Any] = [attempt, "1" if ended else "0", ttl_ms, counter_ms, _MOST_KEPT]
+        arguments: list[Any] = [attempt, "1" if ended else "0", ttl_ms, counter_ms, self._most_kept]
         arguments += [keys.thread_bell(thread_id), first]
         for event in events:
             arguments += [

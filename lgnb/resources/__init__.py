@@ -62,7 +62,7 @@ async def build_resources(*, database: Database, queue: Queue, settings: Setting
     events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds)
     wakeups, signals, calls, bells = WakeUps(queue), Signals(queue), Calls(queue), Bells(queue)
     bells.start()
-    thread_log = ThreadLog(queue, ttl_seconds=settings.stream_ttl_seconds)
+    thread_log = ThreadLog(queue, ttl_seconds=settings.stream_ttl_seconds, most_kept=settings.protocol_buffer)
     updates = ThreadUpdates(queue, ttl_seconds=settings.stream_ttl_seconds)
     endings = Endings(events=events, thread_log=thread_log)
     cancellation = Cancellation(database, signals=signals, endings=endings)

@@ -140,3 +140,14 @@ async def test_a_thread_is_watched_for_a_while(log: ThreadLog, queue: Queue) -> 
 
     assert await log.is_watched(thread)
     assert 0 < await queue.redis.pttl(queue.keys.thread_watched(thread)) <= 30_000
+
+
+async def test_only_so_many_events_of_a_thread_are_kept(queue: Queue) -> None:
+    log, thread = ThreadLog(queue, ttl_seconds=60, most_kept=10), uuid4()
+
+    await put(log, thread, uuid4(), *(str(number) for number in range(1000)))
+
+    # Redis trims whole nodes of the stream.
+    kept = await log.read(thread, after=0, count=1000)
+    assert 10 <= len(kept) < 300
+    assert kept[-1].params == b"999"
