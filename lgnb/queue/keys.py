@@ -5,7 +5,7 @@
 | wake:{graph} | list of tokens | whoever makes a run runnable | refreshed to 60 s, at most 1000 tokens |
 | run:{run}:events | stream | the worker of the run | stream_ttl after its last write |
 | run:{run}:fence | string | the worker of the run | as the stream |
-| thread:{thread}:protocol | stream | the worker of the thread's run | as the stream of a run; the newest (protocol_buffer) |
+| thread:{thread}:protocol | stream | its run's worker | as the stream of a run; protocol_buffer entries |
 | thread:{thread}:protocol:count | string | the same | 30 days after its last write: numbers outlive their events |
 | thread:{thread}:protocol:fence:{run} | string | the worker of the run | as the stream |
 | thread:{thread}:watched | string | hosts with a reader of the protocol | 30 s, renewed while there is one |

@@ -28,6 +28,7 @@ from ..json_encoding import describe_error, encode
 from ..models.checkpoints import CheckpointKey, NextTasks
 from ..models.runs import ClaimedRun, RunStatus
 from .inputs import run_config, run_context
+from .transformers import Transformers, Triple
 from .translation import EventTranslator
 
 logger = logging.getLogger(__name__)
@@ -247,19 +248,30 @@ class Execution:
                 "control": self._control,
             }
             drive = self._events if translator.wants_events else self._chunks
+            transformers: Transformers | None = None
             if self._report is not None and self._report.native:
-                drive = self._parts
+                drive, transformers = self._parts, Transformers(graph)
             try:
                 async for namespace, mode, payload in drive(graph, config, options):
                     self._observe(graph, namespace, mode, payload)
                     if self._is_careful and self._saving:
                         await asyncio.gather(*self._saving)
                     if self._report is not None:
-                        self._report.observe(namespace, mode, payload)
+                        self._show(
+                            await transformers.apply(namespace, mode, payload)
+                            if transformers
+                            else [(namespace, mode, payload)]
+                        )
                     for event, data in translator.translate(namespace, mode, payload):
                         self._publish(event, data)
+                if transformers is not None:
+                    self._show(await transformers.close())
                 if self._last_tasks is not None and self._saver is not None:
                     await self._saver.put_tasks(*self._last_tasks)
+            except BaseException as error:
+                if transformers is not None:
+                    self._show(await transformers.close(error))
+                raise
             finally:
                 if self._saving:
                     await asyncio.gather(*self._saving)
@@ -297,6 +309,11 @@ class Execution:
                 yield part["ns"], part["type"], data
         finally:
             await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue]  an async generator in all but type
+
+    def _show(self, triples: list[Triple]) -> None:
+        assert self._report is not None
+        for namespace, mode, payload in triples:
+            self._report.observe(namespace, mode, payload)
 
     def _library_modes(self, translator: EventTranslator) -> list[str]:
         asked = set(translator.library_modes)
