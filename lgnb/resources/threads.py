@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -37,6 +38,9 @@ from .replies import unwrap
 from .reserved import clean_metadata
 
 logger = logging.getLogger(__name__)
+
+# How long the answer to an update may wait for a Redis that stands still.
+_TELL_SECONDS = 1.0
 
 
 class Threads:
@@ -323,8 +327,9 @@ class Threads:
         """Show the new state to those who follow the thread. It is stored by now, with Redis or without."""
         try:
             state = await self.get_state(thread_id)
-            await self._updates.append(thread_id, encode({"state": state, "thread_id": thread_id}))
-        except (QueueUnavailable, ThreadNotFound):
+            async with asyncio.timeout(_TELL_SECONDS):
+                await self._updates.append(thread_id, encode({"state": state, "thread_id": thread_id}))
+        except (QueueUnavailable, ThreadNotFound, TimeoutError):
             logger.warning("Followers of thread %s are not told of its new state.", thread_id)
 
 

@@ -23,6 +23,7 @@ from .sending import BatchSender
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
+_ANSWER_SECONDS = 0.25
 # What the library understands of the modes of a protocol run.
 _NATIVE_MODES = frozenset(RUN_MODES) - {"lifecycle"}
 # Asked of every run, for little: who begins to watch wants to see states and the life of subgraphs at once.
@@ -126,8 +127,10 @@ class ProtocolReport:
             self._wanted = await self._is_watched()
 
     async def _is_watched(self) -> bool:
-        with contextlib.suppress(QueueUnavailable):
-            return await self._log.is_watched(self._claimed.thread_id)
+        # A run does not wait for a Redis that stands still.
+        with contextlib.suppress(QueueUnavailable, TimeoutError):
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await self._log.is_watched(self._claimed.thread_id)
         return False
 
     def stop(self) -> None:

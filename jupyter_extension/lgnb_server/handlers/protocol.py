@@ -77,6 +77,8 @@ class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: igno
 
     @authenticated
     async def get(self, thread_id: UUID) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  by the decorator
+        if self.request.headers.get("Upgrade", "").lower() != "websocket":
+            raise InvalidState("Open a WebSocket here, or POST a subscription to follow the thread.")
         await super().get(thread_id)
 
     async def open(self, *args: Any) -> None:
