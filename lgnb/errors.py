@@ -17,7 +17,8 @@ LgnbError
 ├── NotReady                  a dependency or a worker is missing right now (503)
 │   ├── DatabaseUnavailable
 │   ├── QueueUnavailable
-│   └── WorkerUnavailable
+│   ├── WorkerUnavailable
+│   └── EmbeddingFailed       the embedding function of the store raised, or gave no vectors
 ├── LeaseLost                 this attempt of a run is no longer the current one
 ├── SettingsError             a setting is wrong; the start stops with this sentence
 ├── EmbeddedError             the private Postgres or Valkey could not be started
@@ -118,6 +119,10 @@ class QueueUnavailable(NotReady):
 
 class WorkerUnavailable(NotReady):
     """No worker that serves this graph answered in time."""
+
+
+class EmbeddingFailed(NotReady):
+    """The embedding function of the configuration raised, or gave something else than one vector per text."""
 
 
 class LeaseLost(LgnbError):

@@ -299,6 +299,36 @@ class RunsCancel(Body):
         return self
 
 
+class ItemPut(Body):
+    namespace: list[str]
+    key: str
+    value: Object
+    index: Literal[False] | list[str] | None = None
+    ttl: float | None = Field(default=None, gt=0, le=5_256_000)
+
+
+class ItemDelete(Body):
+    namespace: list[str] = Field(default_factory=list)
+    key: str
+
+
+class ItemSearch(Body):
+    namespace_prefix: list[str] = Field(default_factory=list)
+    filter: Object = Field(default_factory=dict)
+    limit: Limit = 10
+    offset: Offset = 0
+    query: str | None = None
+    refresh_ttl: bool | None = None
+
+
+class NamespaceList(Body):
+    prefix: list[str] = Field(default_factory=list)
+    suffix: list[str] = Field(default_factory=list)
+    max_depth: int | None = Field(default=None, ge=1, le=_INT32)
+    limit: Limit = 100
+    offset: Offset = 0
+
+
 def cancel_action(text: str | None) -> CancelAction:
     """The action of a cancel call; anything but rollback means interrupt."""
     return "rollback" if text == "rollback" else "interrupt"

@@ -20,6 +20,8 @@ from lgnb import embedded
 from lgnb.db.database import Database
 from lgnb.db.migrate import migrate
 from lgnb.errors import LgnbError, SettingsError
+from lgnb.graphs.configuration import configuration_of
+from lgnb.graphs.project import Project
 from lgnb.queue import Queue
 from lgnb.resources import Resources, build_resources
 from lgnb.settings import Settings
@@ -97,6 +99,7 @@ class LgnbServer(ExtensionApp):
     async def _build(self) -> Resources:
         """Build and start every part; what is on the stack is stopped in reverse order."""
         settings = self.host.settings
+        configuration = configuration_of(Project.of(settings.config))
         postgres_uri, redis_uri = settings.postgres_uri, settings.redis_uri
         if not (postgres_uri and redis_uri):
             pair = await embedded.acquire(settings.data_dir)
@@ -113,7 +116,9 @@ class LgnbServer(ExtensionApp):
         self._stack.push_async_callback(queue.close)
         await queue.ping()
 
-        resources = await build_resources(database=database, queue=queue, settings=settings)
+        resources = await build_resources(
+            database=database, queue=queue, settings=settings, configuration=configuration
+        )
         self._stack.push_async_callback(resources.close)
         refreshing = asyncio.ensure_future(self._refresh(resources))
         self._stack.push_async_callback(_cancelled, refreshing)

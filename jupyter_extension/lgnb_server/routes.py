@@ -7,10 +7,11 @@ from typing import Any
 
 from lgnb.models.assistants import Assistant, AssistantVersion
 from lgnb.models.runs import Run
+from lgnb.models.store import Item
 from lgnb.models.threads import Thread
 
 from . import bodies
-from .handlers import assistants, runs, system, threads
+from .handlers import assistants, runs, store, system, threads
 from .handlers.base import UnknownPathHandler
 from .host import Host
 from .route import Action, Query, Route
@@ -41,6 +42,7 @@ def _of(resource: str, action: Action) -> dict[str, Any]:
 
 _ASSISTANTS_READ, _ASSISTANTS_WRITE = _of("assistants", "read"), _of("assistants", "write")
 _THREADS_READ, _THREADS_WRITE = _of("threads", "read"), _of("threads", "write")
+_STORE_READ, _STORE_WRITE = _of("store", "read"), _of("store", "write")
 _RUNS_READ, _RUNS_WRITE, _RUNS_EXECUTE = _of("runs", "read"), _of("runs", "write"), _of("runs", "execute")
 
 _ASSISTANT_ROUTES = (
@@ -437,6 +439,61 @@ _RUN_ROUTES = (
     ),
 )
 
+_STORE_ROUTES = (
+    Route(
+        method="PUT",
+        path="/store/items",
+        handler=store.ItemsHandler,
+        summary="Store an item.",
+        answer="Nothing.",
+        status=204,
+        body=bodies.ItemPut,
+        **_STORE_WRITE,
+    ),
+    Route(
+        method="GET",
+        path="/store/items",
+        handler=store.ItemsHandler,
+        summary="Get an item.",
+        answer="The item, or null.",
+        returns=Item | None,
+        queries=(
+            Query(name="namespace", about="The labels, joined by dots.", schema=_TEXT),
+            Query(name="key", about="The key of the item.", schema=_TEXT),
+            Query(name="refresh_ttl", about="Whether reading prolongs its life.", schema={"type": "boolean"}),
+        ),
+        **_STORE_READ,
+    ),
+    Route(
+        method="DELETE",
+        path="/store/items",
+        handler=store.ItemsHandler,
+        summary="Delete an item.",
+        answer="Nothing.",
+        status=204,
+        body=bodies.ItemDelete,
+        **_STORE_WRITE,
+    ),
+    Route(
+        method="POST",
+        path="/store/items/search",
+        handler=store.ItemSearchHandler,
+        summary="Search items by namespace, filter and similarity.",
+        answer="The items.",
+        body=bodies.ItemSearch,
+        **_STORE_READ,
+    ),
+    Route(
+        method="POST",
+        path="/store/namespaces",
+        handler=store.NamespacesHandler,
+        summary="List namespaces.",
+        answer="The namespaces.",
+        body=bodies.NamespaceList,
+        **_STORE_READ,
+    ),
+)
+
 _SYSTEM_ROUTES = (
     Route(
         method="GET",
@@ -487,7 +544,7 @@ _SYSTEM_ROUTES = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*_ASSISTANT_ROUTES, *_THREAD_ROUTES, *_RUN_ROUTES, *_SYSTEM_ROUTES)
+ROUTES: tuple[Route, ...] = (*_ASSISTANT_ROUTES, *_THREAD_ROUTES, *_RUN_ROUTES, *_STORE_ROUTES, *_SYSTEM_ROUTES)
 
 
 def url_patterns(host: Host, routes: Sequence[Route] = ROUTES) -> list[tuple[str, type[Any], dict[str, Any]]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..checkpoints.storage import PostgresStorage
 from ..db.database import Database
+from ..graphs.configuration import Configuration
 from ..queue import Queue
 from ..queue.bells import Bells
 from ..queue.calls import Calls
@@ -17,6 +18,7 @@ from .assistants import Assistants
 from .cancellation import Cancellation
 from .leases import Leases
 from .runs import Runs
+from .store import Store
 from .streams import RunStreams
 from .system import System
 from .threads import Threads
@@ -32,6 +34,7 @@ class Resources:
     threads: Threads
     runs: Runs
     leases: Leases
+    store: Store
     system: System
     storage: PostgresStorage
     events: EventLog
@@ -46,14 +49,19 @@ class Resources:
         await self.signals.stop()
 
 
-async def build_resources(*, database: Database, queue: Queue, settings: Settings) -> Resources:
-    """Wire the resources of one process together."""
+async def build_resources(
+    *, database: Database, queue: Queue, settings: Settings, configuration: Configuration | None = None
+) -> Resources:
+    """Wire the resources of one process together; `configuration` is what the configuration file says."""
+    configuration = configuration or Configuration()
     storage = PostgresStorage(database)
     events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds)
     wakeups, signals, calls, bells = WakeUps(queue), Signals(queue), Calls(queue), Bells(queue)
     bells.start()
     cancellation = Cancellation(database, signals=signals, events=events)
     streams = RunStreams(database, events=events, bells=bells)
+    store = Store(database, config=configuration.store)
+    await store.prepare()
     threads = Threads(database, storage=storage, calls=calls, cancellation=cancellation)
     return Resources(
         assistants=Assistants(database, threads=threads, cancellation=cancellation),
@@ -67,7 +75,8 @@ async def build_resources(*, database: Database, queue: Queue, settings: Setting
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
         ),
-        system=System(database, queue=queue, settings=settings),
+        store=store,
+        system=System(database, queue=queue, settings=settings, store=store),
         storage=storage,
         events=events,
         wakeups=wakeups,

@@ -30,6 +30,8 @@ from ..resources import Resources
 from ..settings import Settings
 from .call_server import CallServer
 from .execution import Ending, Execution, RunReturned
+from .expiry import StoreSweeper
+from .graph_store import GraphStore
 from .heartbeat import Heartbeat
 from .inputs import input_of
 from .loops import GraphLoops, LoopThread
@@ -70,7 +72,10 @@ class Worker:
             isolation=settings.isolated_loops,
             on_blocked=self._from_thread(self._evacuate),
         )
-        self._calls = CallServer(resources, registry, graph_loops=self._graph_loops, graph_ids=self._graph_ids)
+        self._store = GraphStore(resources.store, loop=self._loop)
+        self._calls = CallServer(
+            resources, registry, graph_loops=self._graph_loops, graph_ids=self._graph_ids, store=self._store
+        )
         self._worker_id = uuid4()
         self._heartbeat: Heartbeat | None = None
         self._hands: dict[UUID, InHand] = {}
@@ -84,6 +89,7 @@ class Worker:
         await self._begin_lease()
         background = [
             asyncio.create_task(Sweeper(self._resources.leases, period_seconds=1.0).run(), name="lgnb-sweeper"),
+            asyncio.create_task(StoreSweeper(self._resources.store).run(), name="lgnb-store-sweeper"),
             asyncio.create_task(self._listen(), name="lgnb-wakeups"),
             asyncio.create_task(self._calls.run(), name="lgnb-calls"),
         ]
@@ -237,6 +243,7 @@ class Worker:
             input=given,
             goes_on=goes_on,
             publish=publisher.publish,
+            store=self._store,
         )
 
     async def _ending(self, hand: InHand) -> Ending:
