@@ -62,6 +62,7 @@ def refusal(error: BaseException | None, *, status: int, request_id: str) -> Ref
 def _of_http_error(error: HTTPError) -> Refusal:
     text = http.client.responses.get(error.status_code, "Error")
     if error.log_message and error.status_code not in (404, 405):
-        text = error.log_message % error.args if error.args else error.log_message
+        # Also without arguments: Tornado has doubled every percent sign.
+        text = error.log_message % error.args
     headers = {"WWW-Authenticate": "Bearer"} if error.status_code == 401 else {}
     return Refusal(error.status_code, text, headers)

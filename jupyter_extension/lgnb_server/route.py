@@ -44,7 +44,6 @@ class Route:
     resource: str | None = None
     body: type[BaseModel] | None = None
     body_is_list: bool = False
-    body_is_optional: bool = False
     returns: Any = None
     status: int = 200
     queries: tuple[Query, ...] = ()

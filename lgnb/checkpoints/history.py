@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 from ..models.checkpoints import NO_RUN, Blob, CheckpointFilter, NextTasks, SavedCheckpoint, SavedWrite
 from .view import view
-
-if TYPE_CHECKING:
-    from .storage import CheckpointStorage
 
 ThreadState = dict[str, Any]
 
@@ -32,8 +29,14 @@ _ELSEWHERE_FROM_BYTES = 256 * 1024
 """From this size on, decoding moves to a thread, so that it does not hold up the loop."""
 
 
+class CheckpointPages(Protocol):
+    """The part of a CheckpointStorage that reading needs."""
+
+    async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]: ...
+
+
 async def thread_states(
-    storage: CheckpointStorage,
+    storage: CheckpointPages,
     thread_id: UUID,
     *,
     checkpoint_ns: str = "",
@@ -90,7 +93,7 @@ def empty_state(checkpoint: dict[str, Any] | None = None) -> ThreadState:
     }
 
 
-async def _nested(storage: CheckpointStorage, thread_id: UUID, checkpoint: dict[str, Any]) -> ThreadState:
+async def _nested(storage: CheckpointPages, thread_id: UUID, checkpoint: dict[str, Any]) -> ThreadState:
     namespace: str = checkpoint["checkpoint_ns"]
     # A subgraph with a memory of its own keeps one namespace for all its calls, without the ids of the tasks.
     shared = "|".join(part.partition(":")[0] for part in namespace.split("|"))

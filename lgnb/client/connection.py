@@ -25,7 +25,7 @@ class Connection:
         self.sdk = new_client(server)
 
     def __repr__(self) -> str:
-        return f"Connection({self.server.url!r}, found by {self.server.found_by})"
+        return f"Connection({self.server.url!r}, {self.server.found_by})"
 
     def call(self, ask: Callable[[LangGraphClient], Awaitable[T]], *, timeout: float | None = None) -> T:
         """Ask the server and wait for the answer.

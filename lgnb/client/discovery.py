@@ -100,7 +100,7 @@ def read_runtime_file(path: Path, *, found_by: str) -> Server | None:
 
 def answers(server: Server) -> bool:
     """Whether the process still exists and something answers at its address within a second."""
-    if server.pid is not None and os.name == "posix" and not _process_exists(server.pid):
+    if server.pid is not None and os.name == "posix" and not process_exists(server.pid):
         return False
     try:
         httpx.get(f"{server.url}/ok", timeout=PROBE_SECONDS, trust_env=False)
@@ -113,7 +113,7 @@ def _from_variable(environment: Mapping[str, str]) -> tuple[Server | None, str]:
     url = environment.get("LGNB_URL", "").rstrip("/")
     if not url:
         return None, "not set"
-    server = Server(url=url, api_key=environment.get("LGNB_API_KEY") or None, found_by="the variable LGNB_URL")
+    server = Server(url=url, api_key=environment.get("LGNB_API_KEY") or None, found_by="named by LGNB_URL")
     return server, f"names {url}"
 
 
@@ -134,7 +134,9 @@ def _from_hub(environment: Mapping[str, str]) -> tuple[Server | None, str]:
         return None, "not under JupyterHub"
     # The service URL is what the single-user server binds; a wildcard address cannot be called everywhere.
     url = url.replace("//0.0.0.0", "//127.0.0.1").replace("//:", "//127.0.0.1:").rstrip("/")
-    return Server(url=f"{url}/lgnb", api_key=token, found_by="JupyterHub"), f"serves {url}/lgnb"
+    return Server(
+        url=f"{url}/lgnb", api_key=token, found_by="the single-user server of JupyterHub"
+    ), f"serves {url}/lgnb"
 
 
 def _from_directory(directory: Path, cwd: Path, is_alive: Callable[[Server], bool]) -> tuple[Server | None, str]:
@@ -142,7 +144,7 @@ def _from_directory(directory: Path, cwd: Path, is_alive: Callable[[Server], boo
     found: list[tuple[int, Server]] = []
     for path in sorted(directory.glob("lgnb-*.json")):
         server = read_runtime_file(path, found_by="a running Jupyter server above this directory")
-        if server is None or not server.root_dir or _is_private(path):
+        if server is None or not server.root_dir:
             continue
         root = Path(server.root_dir).resolve()
         if root in (here, *here.parents) and is_alive(server):
@@ -157,15 +159,8 @@ def _from_directory(directory: Path, cwd: Path, is_alive: Callable[[Server], boo
     return best[0], f"{best[0].url} serves {best[0].root_dir}"
 
 
-def _is_private(path: Path) -> bool:
-    """Whether the file belongs to the private server of another kernel, which dies with that kernel."""
-    try:
-        return bool(json.loads(path.read_text()).get("parent_pid"))
-    except (OSError, ValueError, AttributeError):
-        return True
-
-
-def _process_exists(pid: int) -> bool:
+def process_exists(pid: int) -> bool:
+    """Whether a process with this id runs, whoever owns it (POSIX)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import httpx
 from jupyter_core.paths import jupyter_runtime_dir
 
 from ..errors import ConnectError
-from .discovery import Server, read_runtime_file, runtime_file
+from .discovery import Server, process_exists, read_runtime_file, runtime_file
 
 START_SECONDS = 90.0
 POLL_SECONDS = 0.1
@@ -39,10 +40,9 @@ def start_private_server(
         ConnectError: the child ended or was not ready in time; the message holds the end of its log.
     """
     directory = directory or Path.cwd()
-    runtime = Path(jupyter_runtime_dir()) if runtime_dir is None else runtime_dir
-    runtime.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log = runtime / f"lgnb-private-{os.getpid()}.log"
-    child = _start_child(command or _serve_command(directory), directory=directory, log=log)
+    runtime = _make_private_place(Path(jupyter_runtime_dir()) if runtime_dir is None else runtime_dir)
+    log = runtime / "log"
+    child = _start_child(command or _serve_command(directory), directory=directory, runtime=runtime)
     stop = _stop_with_kernel(child)
     try:
         return _wait_until_ready(child, runtime=runtime, log=log, timeout=timeout)
@@ -57,9 +57,20 @@ def _serve_command(directory: Path) -> tuple[str, ...]:
     return (*command, "-c", str(config)) if config.is_file() else command
 
 
-def _start_child(command: tuple[str, ...], *, directory: Path, log: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "LGNB_PARENT_PID": str(os.getpid())}
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def _make_private_place(shared: Path) -> Path:
+    """A runtime directory for this server alone: no other kernel must find a server that ends with this one."""
+    for left in shared.glob("lgnb-private-*"):
+        pid = left.name.rpartition("-")[2]
+        if os.name == "posix" and pid.isdigit() and not process_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    place = shared / f"lgnb-private-{os.getpid()}"
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return place
+
+
+def _start_child(command: tuple[str, ...], *, directory: Path, runtime: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "LGNB_PARENT_PID": str(os.getpid()), "JUPYTER_RUNTIME_DIR": str(runtime)}
+    descriptor = os.open(runtime / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         # A session of its own: an interrupt of the kernel goes to the whole process group and must not stop the server.
         return subprocess.Popen(

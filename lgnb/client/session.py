@@ -65,7 +65,7 @@ class Session:
 
     def connect(self, *, url: str, api_key: str | None = None) -> Connection:
         """Use this server from now on, with no search."""
-        server = Server(url=url.rstrip("/"), api_key=api_key, found_by="lgnb.connect")
+        server = Server(url=url.rstrip("/"), api_key=api_key, found_by="named by lgnb.connect")
         self.steps = (Step("lgnb.connect", f"names {server.url}"),)
         self._use(server)
         return self.connection()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,6 +25,17 @@ async def _configure(connection: Connection) -> None:
     await connection.set_autocommit(True)
 
 
+async def _check(connection: Connection) -> None:
+    """Let the pool replace a connection that Postgres has closed.
+
+    Nothing comes over an idle connection, except its end. Only then is Postgres asked, which costs a round trip.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
+
+
 class Database:
     """A pool of connections to one Postgres.
 
@@ -39,7 +51,7 @@ class Database:
             open=False,
             timeout=15.0,
             configure=_configure,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             kwargs={"application_name": application_name, "options": "-c timezone=UTC"},
             name=application_name,
         )

@@ -118,8 +118,19 @@ class RunRepository(Repository):
         """Pending and running runs of a thread, locked, oldest first."""
         return await self._all(Run, "run_in_flight", thread_id=thread_id)
 
-    async def claim(self, worker_id: UUID, *, graph_ids: list[str], limit: int) -> list[ClaimedRun]:
-        return await self._all(ClaimedRun, "run_claim", worker_id=worker_id, graph_ids=graph_ids, limit=limit)
+    async def claim(
+        self, worker_id: UUID, *, graph_ids: list[str], limit: int, suspect_after: int, suspect: bool
+    ) -> list[ClaimedRun]:
+        """Due runs; one at most that has failed `suspect_after` times or more, and that only if `suspect`."""
+        return await self._all(
+            ClaimedRun,
+            "run_claim",
+            worker_id=worker_id,
+            graph_ids=graph_ids,
+            limit=limit,
+            suspect_after=suspect_after,
+            suspect=suspect,
+        )
 
     async def next_due_seconds(self, graph_ids: list[str]) -> float | None:
         return await self._scalar("run_next_due_seconds", graph_ids=graph_ids)
@@ -181,9 +192,7 @@ class RunRepository(Repository):
 
     async def insert_result(self, run_id: UUID, *, thread_id: UUID, status: RunStatus, result: bytes) -> None:
         """`result` is JSON text."""
-        await self._do(
-            "run_result_insert", run_id=run_id, thread_id=thread_id, status=status, result=raw_json(result)
-        )
+        await self._do("run_result_insert", run_id=run_id, thread_id=thread_id, status=status, result=raw_json(result))
 
     async def result(self, run_id: UUID) -> RunResult | None:
         return await self._one(RunResult, "run_result_get", run_id=run_id)

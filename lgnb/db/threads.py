@@ -102,6 +102,17 @@ class ThreadRepository(Repository):
     async def recompute_status(self, thread_id: UUID) -> ThreadStatus | None:
         return await self._scalar("thread_recompute_status", thread_id=thread_id)
 
+    async def refresh_state(
+        self, thread_id: UUID, *, values: Any, interrupts: dict[str, Any], state: dict[str, Any] | None
+    ) -> None:
+        await self._do(
+            "thread_refresh_state",
+            thread_id=thread_id,
+            values=None if values is None else Json(values),
+            interrupts=Json(interrupts),
+            state=None if state is None else Json(state),
+        )
+
     async def set_state(
         self,
         thread_id: UUID,

@@ -45,7 +45,7 @@ def status(shell: Any, arguments: Arguments) -> Table:
             raise
         rows = [_row("server", f"none: {error}")]
     else:
-        where = f"{connection.server.url}, found by {connection.server.found_by}" if is_live() else "connected"
+        where = f"{connection.server.url} ({connection.server.found_by})" if is_live() else "connected"
         rows.append(_row("server", where))
         if is_live():
             rows.append(_row("version", f"{info.get('version')}, langgraph {info.get('langgraph_py_version')}"))

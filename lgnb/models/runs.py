@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 RunStatus = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
@@ -13,6 +13,15 @@ CancelAction = Literal["interrupt", "rollback"]
 Durability = Literal["sync", "async", "exit"]
 
 FINAL_STATUSES: frozenset[RunStatus] = frozenset(("success", "error", "timeout", "interrupted"))
+
+
+def is_interrupt_map(resume: Any) -> bool:
+    """Whether a resume value answers interrupts by id, told by the same rule as the graph library's."""
+    return isinstance(resume, dict) and bool(resume) and all(map(_is_interrupt_id, cast(dict[Any, Any], resume)))
+
+
+def _is_interrupt_id(key: Any) -> bool:
+    return isinstance(key, str) and len(key) == 32 and all(c in "0123456789abcdef" for c in key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +124,14 @@ class RunOutcome:
         interrupts = {task["id"]: task["interrupts"] for task in state["tasks"] if task["interrupts"]}
         without_values = {key: value for key, value in state.items() if key != "values"}
         return replace(self, values=state["values"], interrupts=interrupts, state=without_values, has_state=True)
+
+    def with_live_values(self, values: Any, *, saved: bool) -> RunOutcome:
+        """This outcome with the values that only the graph can tell.
+
+        They are shown in the state; when they are those of the checkpoint (`saved`), the thread's values are the same.
+        """
+        if self.state is None:
+            return self
+        if saved:
+            return replace(self, values=values)
+        return replace(self, state={"values": values, **self.state})

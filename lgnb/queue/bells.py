@@ -6,7 +6,6 @@ A ring carries no data; whoever hears it reads the log. A lost ring costs one lo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from .connection import Queue
+from .connection import Queue, end_task
 from .events import END
 
 logger = logging.getLogger(__name__)
@@ -69,9 +68,7 @@ class Bells:
         """Safe to call twice; returns when the connection is closed."""
         self._stopped = True
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
             self._task = None
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import resources
@@ -23,6 +24,16 @@ def translated() -> Generator[None]:
         yield
     except (RedisError, OSError) as error:
         raise QueueUnavailable(f"Redis does not answer ({type(error).__name__}); try again shortly.") from error
+
+
+async def end_task(task: asyncio.Task[None]) -> None:
+    """Cancel a task that waits on Redis, and return when it has ended.
+
+    One cancellation may get lost while a connection is being made, and the task would then wait for ever.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.5)
 
 
 class Queue:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from .connection import Queue, translated
+from .connection import Queue, end_task, translated
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +36,7 @@ class Signals:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
             self._task = None
 
     async def _run(self, heard: Callable[[list[UUID]], None]) -> None:

@@ -6,15 +6,16 @@ The precedence rules are those of the API: assistant, then thread, then the run'
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from ..db.assistants import AssistantRepository
 from ..db.database import Connection
-from ..errors import InvalidRequest, InvalidState
+from ..errors import InvalidRequest, InvalidState, RunConflict
 from ..models.assistants import Assistant, system_assistant_id
-from ..models.runs import Run, RunRequest
+from ..models.runs import Run, RunRequest, is_interrupt_map
 from ..models.threads import Thread
 from .reserved import clean_config, clean_metadata, without_reserved_keys
 
@@ -84,7 +85,7 @@ def prepare(
     thread_metadata = (thread.metadata | graph_metadata) if thread else (graph_metadata | own_metadata)
     thread_configurable = _configurable(assistant.config) | _configurable(old_config)
     # The run's own configurable is for this run only; its other config (tags, …) is remembered.
-    remembered = {**assistant.config, **old_config, **{k: v for k, v in config.items() if k != "metadata"}}
+    remembered = {**assistant.config, **old_config, **config}
     thread_config = {**remembered, "configurable": thread_configurable}
     metadata = {
         **assistant.metadata,
@@ -108,7 +109,7 @@ def prepare(
         "langgraph_auth_permissions": [],
         "langgraph_request_id": request_id,
         "__request_start_time_ms__": int(time.time() * 1000),
-        "__after_seconds__": request.after_seconds,
+        "__after_seconds__": request.after_seconds if request.after_seconds % 1 else int(request.after_seconds),
     }
     if request.strict_resume:
         run_configurable["__pregel_strict_resume"] = True
@@ -129,7 +130,7 @@ def prepare(
         "temporary": stateless and request.on_completion == "delete",
         "subgraphs": request.stream_subgraphs,
         "resumable": request.stream_resumable,
-        "checkpoint_during": request.checkpoint_during,
+        "checkpoint_during": request.checkpoint_during is not False,
         "durability": _durability(request),
     }
     return Prepared(
@@ -139,6 +140,24 @@ def prepare(
         metadata=metadata,
         kwargs=kwargs,
     )
+
+
+def refuse_second_answer(request: RunRequest, in_flight: Sequence[Run]) -> None:
+    """Refuse to answer an interrupt that a run in flight answers already: the answer would reach the next one.
+
+    Raises:
+        RunConflict: a bare answer is, or may be, for the same interrupt; maps are compared by interrupt id.
+    """
+    answer = (request.command or {}).get("resume")
+    if answer is None or request.multitask_strategy != "enqueue":
+        return
+    for run in in_flight:
+        earlier = (run.kwargs.get("command") or {}).get("resume")
+        if earlier is None:
+            continue
+        if is_interrupt_map(answer) and is_interrupt_map(earlier) and answer.keys().isdisjoint(earlier):
+            continue
+        raise RunConflict(f"Run {run.run_id} answers the interrupt of this thread already.")
 
 
 def _configurable(config: dict[str, Any]) -> dict[str, Any]:

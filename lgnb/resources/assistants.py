@@ -97,6 +97,7 @@ class Assistants:
         self, *, metadata: dict[str, Any] | None = None, graph_id: str | None = None, name: str | None = None
     ) -> int:
         async with self._database.connection() as connection:
+            await _require_graph(WorkerRepository(connection), graph_id)
             return await AssistantRepository(connection).count(metadata=metadata or {}, graph_id=graph_id, name=name)
 
     async def get(self, assistant_id: UUID) -> Assistant:
@@ -148,7 +149,9 @@ class Assistants:
             if not await AssistantRepository(connection).delete(assistant_id):
                 raise AssistantNotFound(assistant_id)
         for run in in_flight:
-            await self._cancellation.interrupt(run, reason="The assistant of this run was deleted.")
+            await self._cancellation.cancel(
+                run.thread_id, run.run_id, action="interrupt", reason="The assistant of this run was deleted."
+            )
         for thread_id in thread_ids:
             await self._threads.delete(thread_id, missing_ok=True)
 

@@ -22,7 +22,8 @@ from ..errors import LeaseLost, QueueUnavailable
 from ..models.runs import ClaimedRun, RunOutcome
 from ..queue.events import EventLog
 from ..queue.wakeups import WakeUps
-from .cancellation import NO_ATTEMPT, rollback_attempt
+from .cancellation import NO_ATTEMPT, roll_back_attempt
+from .latest_state import refresh_latest_state
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Leases:
         self._wakeups = wakeups
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
+        self._suspect_after = max(max_attempts - 1, 1)
 
     async def register(self, worker_id: UUID, *, host_name: str, pid: int, graph_ids: list[str], jobs: int) -> None:
         """Announce a worker and give it its first lease."""
@@ -69,10 +71,25 @@ class Leases:
         async with self._database.connection() as connection:
             await WorkerRepository(connection).delete(worker_id)
 
-    async def claim(self, worker_id: UUID, *, graph_ids: list[str], limit: int) -> list[ClaimedRun]:
-        """Up to `limit` due runs, oldest first, at most one per thread. Two workers never get the same attempt."""
+    async def claim(
+        self, worker_id: UUID, *, graph_ids: list[str], limit: int, suspect: bool = True
+    ) -> list[ClaimedRun]:
+        """Up to `limit` due runs, oldest first, at most one per thread. Two workers never get the same attempt.
+
+        Args:
+            suspect: one of them may be a run that `is_suspect`.
+        """
         async with self._database.connection() as connection:
-            return await RunRepository(connection).claim(worker_id, graph_ids=graph_ids, limit=limit)
+            return await RunRepository(connection).claim(
+                worker_id, graph_ids=graph_ids, limit=limit, suspect_after=self._suspect_after, suspect=suspect
+            )
+
+    def is_suspect(self, claimed: ClaimedRun) -> bool:
+        """Whether this is the last attempt of a run that was there each time a worker died.
+
+        A worker executes one such run at a time: otherwise a run that kills its worker would take others with it.
+        """
+        return claimed.failed_attempts >= self._suspect_after
 
     async def next_due_seconds(self, graph_ids: list[str]) -> float | None:
         async with self._database.connection() as connection:
@@ -90,8 +107,9 @@ class Leases:
             runs = RunRepository(connection)
             if not await runs.finish(claimed.run_id, attempt=claimed.attempt, status=outcome.status):
                 raise LeaseLost(claimed.run_id, claimed.attempt)
-            await _store_outcome(connection, claimed, outcome)
-        await self._ring(claimed.graph_id)
+            is_awaited = await _store_outcome(connection, claimed, outcome)
+        if is_awaited:
+            await self._ring(claimed.graph_id)
 
     async def roll_back(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
         """Commit the end of a rolled back attempt: the run and the checkpoints it wrote disappear.
@@ -101,10 +119,13 @@ class Leases:
         """
         async with self._database.transaction() as connection:
             await ThreadRepository(connection).lock(claimed.thread_id)
-            if not await rollback_attempt(connection, claimed.run_id, attempt=claimed.attempt):
+            if not await roll_back_attempt(connection, claimed.run_id, attempt=claimed.attempt):
                 raise LeaseLost(claimed.run_id, claimed.attempt)
-            await _store_outcome(connection, claimed, outcome)
-        await self._ring(claimed.graph_id)
+            is_awaited = await _store_outcome(connection, claimed, outcome)
+            if not claimed.temporary:
+                await refresh_latest_state(connection, claimed.thread_id)
+        if is_awaited:
+            await self._ring(claimed.graph_id)
 
     async def give_back(self, claimed: ClaimedRun) -> bool:
         """Return a run to the queue, its attempt uncounted. False when it was not ours any more."""
@@ -169,26 +190,32 @@ class Leases:
         return True
 
     async def _lost_outcome(self, run: ExpiredRun) -> RunOutcome:
-        if run.cancel_action is not None:
-            error = {"error": "UserInterrupt", "message": run.cancel_reason or "The run was cancelled."}
-            return RunOutcome(status="interrupted", thread_status="idle", result=b"{}", error=error)
         states = await thread_states(self._storage, run.thread_id, limit=1, live=True)
-        nodes = ", ".join(states[0]["next"]) if states else ""
-        where = f" while executing node {nodes}" if nodes else ""
+        state = states[0] if states else None
+        if run.cancel_action is not None:
+            kind = "UserRollback" if run.cancel_action == "rollback" else "UserInterrupt"
+            cancelled = RunOutcome(
+                status="interrupted",
+                thread_status="interrupted" if state and state["next"] else "idle",
+                result=orjson.dumps(state["values"] if state and run.cancel_action == "interrupt" else {}),
+                error={"error": kind, "message": run.cancel_reason or "The run was cancelled."},
+            )
+            return cancelled if run.cancel_action == "rollback" else cancelled.with_state(state)
+        where = f" while executing node {', '.join(state['next'])}" if state and state["next"] else ""
         error = {"error": "WorkerLost", "message": f"The worker died {run.counted_attempts} times{where}."}
         return RunOutcome(
             status="error", thread_status="error", result=orjson.dumps({"__error__": error}), error=error
-        ).with_state(states[0] if states else None)
+        ).with_state(state)
 
     async def _ring(self, graph_id: str) -> None:
-        """Another run of the thread may be waiting for this one."""
         try:
             await self._wakeups.ring(graph_id)
         except QueueUnavailable:
             logger.warning("Redis does not answer: runs start with the next poll.")
 
 
-async def _store_outcome(connection: Connection, claimed: ClaimedRun, outcome: RunOutcome) -> None:
+async def _store_outcome(connection: Connection, claimed: ClaimedRun, outcome: RunOutcome) -> bool:
+    """Whether another run of the thread waits for this one."""
     threads = ThreadRepository(connection)
     await RunRepository(connection).insert_result(
         claimed.run_id, thread_id=claimed.thread_id, status=outcome.status, result=outcome.result
@@ -196,6 +223,6 @@ async def _store_outcome(connection: Connection, claimed: ClaimedRun, outcome: R
     if claimed.temporary:
         # The run goes with its thread; it wrote no checkpoints.
         await threads.delete(claimed.thread_id)
-        return
+        return False
     served = {"graph_id": claimed.graph_id, "assistant_id": str(claimed.assistant_id)}
-    await threads.finish_run(claimed.thread_id, outcome=outcome, metadata=served)
+    return await threads.finish_run(claimed.thread_id, outcome=outcome, metadata=served) == "busy"

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+from ..models.runs import Run
+
+# Who called: graphs may know, clients are not shown it.
+IDENTITY = frozenset(("langgraph_auth_user", "langgraph_auth_user_id", "langgraph_auth_permissions"))
 
 _CONFIGURABLE = frozenset(
     (
@@ -46,3 +52,13 @@ def clean_config(config: dict[str, Any]) -> dict[str, Any]:
     if cleaned.get("metadata"):
         cleaned["metadata"] = clean_metadata(cleaned["metadata"])
     return cleaned
+
+
+def shown(run: Run) -> Run:
+    """A run as a client may see it: without the identity of the caller who started it."""
+    config: dict[str, Any] = run.kwargs.get("config") or {}
+    configurable: dict[str, Any] = config.get("configurable") or {}
+    if IDENTITY.isdisjoint(configurable):
+        return run
+    kept = {key: value for key, value in configurable.items() if key not in IDENTITY}
+    return replace(run, kwargs={**run.kwargs, "config": {**config, "configurable": kept}})

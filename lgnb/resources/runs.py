@@ -24,8 +24,10 @@ from ..models.runs import CancelAction, Run, RunRequest, RunStatus
 from ..models.streams import StreamEvent
 from ..models.threads import Thread
 from ..queue.wakeups import WakeUps
-from .acceptance import Acceptance, assistant_of, prepare
+from .acceptance import Acceptance, assistant_of, prepare, refuse_second_answer
 from .cancellation import Cancellation, delete_run
+from .latest_state import refresh_latest_state
+from .reserved import shown
 from .streams import RunStreams
 
 
@@ -58,7 +60,7 @@ class Runs:
                 connection, thread_id, request, request_id=request_id, headers=headers_configurable
             )
         await self._announce([acceptance])
-        return acceptance.run
+        return shown(acceptance.run)
 
     async def create_batch(self, requests: list[RunRequest], *, request_id: str | None = None) -> list[Run]:
         """Accept several stateless runs: all of them or none."""
@@ -67,21 +69,21 @@ class Runs:
                 await _accept(connection, None, request, request_id=request_id, headers=None) for request in requests
             ]
         await self._announce(accepted)
-        return [acceptance.run for acceptance in accepted]
+        return [shown(acceptance.run) for acceptance in accepted]
 
     async def list(self, thread_id: UUID, *, limit: int = 10, offset: int = 0, status: str | None = None) -> list[Run]:
         async with self._database.connection() as connection:
             found = await RunRepository(connection).page(thread_id, limit=limit, offset=offset, status=status)
             if not found and await ThreadRepository(connection).get(thread_id) is None:
                 raise ThreadNotFound(thread_id)
-        return found
+        return [shown(run) for run in found]
 
     async def get(self, thread_id: UUID, run_id: UUID) -> Run:
         async with self._database.connection() as connection:
             run = await RunRepository(connection).get(thread_id, run_id)
         if run is None:
             raise RunNotFound(run_id)
-        return run
+        return shown(run)
 
     async def find(self, run_id: UUID) -> Run:
         """A run by its id alone."""
@@ -89,7 +91,7 @@ class Runs:
             run = await RunRepository(connection).find(run_id)
         if run is None:
             raise RunNotFound(run_id)
-        return run
+        return shown(run)
 
     async def delete(self, thread_id: UUID, run_id: UUID) -> None:
         """Delete a run and the checkpoints it wrote; one in flight is cancelled first."""
@@ -99,12 +101,13 @@ class Runs:
             run = await RunRepository(connection).get(thread_id, run_id)
             if run is None:
                 raise RunNotFound(run_id)
-            await delete_run(connection, run_id)
-            if not run.is_final:
-                await threads.recompute_status(thread_id)
+            if run.temporary:
+                await threads.delete(thread_id)
+            else:
+                await delete_run(connection, run_id)
+                await refresh_latest_state(connection, thread_id)
         if not run.is_final:
-            await self._cancellation.announce([run_id])
-            await self._cancellation.announce_end(run_id)
+            await self._cancellation.announce_end([run_id])
 
     async def cancel(
         self, thread_id: UUID, run_id: UUID, *, action: CancelAction = "interrupt", wait: bool = False
@@ -169,9 +172,7 @@ class Runs:
             except QueueUnavailable:
                 pass
             if acceptance.stopped:
-                await self._cancellation.announce(acceptance.stopped)
-                for run_id in acceptance.stopped:
-                    await self._cancellation.announce_end(run_id)
+                await self._cancellation.announce_end(acceptance.stopped)
 
 
 async def _accept(
@@ -197,6 +198,7 @@ async def _accept(
     in_flight = await runs.in_flight(existing.thread_id) if existing else []
     if in_flight and request.multitask_strategy == "reject":
         raise RunConflict(f"Thread {thread_id} is busy with run {in_flight[0].run_id}.")
+    refuse_second_answer(request, in_flight)
     run_id = new_id()
     prepared = prepare(
         request,

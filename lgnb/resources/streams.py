@@ -20,7 +20,14 @@ from ..queue.events import END, EventLog, LoggedEvent
 # How long a listener trusts silence before it looks for itself: while bells work, and while they do not.
 _TRUST_SECONDS = 5.0
 _DISTRUST_SECONDS = 0.5
+# A status is committed before the log is closed: how long the last events and the mark may take to follow it.
+_MARK_SECONDS = 2.0
+# The same for somebody who joins a run that has ended, and to whom nothing is promised but later events.
+_LATE_SECONDS = 0.3
 _PAGE = 500
+
+# Ids that mean "from the first event".
+_BEGINNING = ("0", "0-0", "-1")
 
 # What a client gets whatever modes it filters for.
 _ALWAYS = frozenset(("error", "gap"))
@@ -44,11 +51,12 @@ class RunStreams:
         resumable = bool(run.kwargs.get("resumable"))
         async with self._bells.listening(run.run_id) as bell:
             position = await self._start(run.run_id, after)
-            if after not in (None, "0", "-1") and not await self._holds(run.run_id, position):
+            if after is not None and after not in _BEGINNING and not await self._holds(run.run_id, position):
                 yield _gap(position, "The events before this place are no longer kept.")
                 position = "0"
-            numbers = _Numbers(expect_first=after in ("0", "-1"))
-            ended_without_mark = False
+            numbers = _Numbers(expect_first=after in _BEGINNING)
+            ended, last_look = run.is_final, False
+            mark_seconds = _LATE_SECONDS if after is None and ended else _MARK_SECONDS
             while True:
                 batch = await self._read(run.run_id, position)
                 for logged in batch:
@@ -61,16 +69,17 @@ class RunStreams:
                         yield StreamEvent(logged.event, logged.data, logged.id if resumable else None)
                 if len(batch) == _PAGE:
                     continue
+                if last_look:
+                    if after is not None or not run.is_final:
+                        yield _gap(position, "The end of the run's events is not kept any more.")
+                    return
+                if ended:
+                    last_look = not await bell.wait(timeout_seconds=mark_seconds)
+                    continue
                 trust = _TRUST_SECONDS if self._bells.connected else _DISTRUST_SECONDS
                 if await bell.wait(timeout_seconds=trust) and self._bells.connected:
                     continue
-                if not await self._has_ended(run):
-                    continue
-                # The mark may be on its way: the status is committed first. Look once more before giving up on it.
-                if ended_without_mark:
-                    yield _gap(position, "The end of the run's events was lost with the Redis that held them.")
-                    return
-                ended_without_mark = True
+                ended = await self._has_ended(run)
 
     async def result(self, run: Run) -> Any:
         """Wait for the end of a run and return what its waiting caller is told."""
@@ -111,7 +120,7 @@ class RunStreams:
                 return await self._events.last_id(run_id)
             except QueueUnavailable:
                 return "0"
-        return "0" if after == "-1" else after
+        return "0" if after in _BEGINNING else after
 
     async def _holds(self, run_id: UUID, entry_id: str) -> bool:
         try:

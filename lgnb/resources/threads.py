@@ -28,6 +28,7 @@ from ..models.pages import Page
 from ..models.threads import Thread, ThreadTtl
 from ..queue.calls import Calls
 from .cancellation import Cancellation
+from .latest_state import refresh_latest_state
 from .replies import unwrap
 from .reserved import clean_metadata
 
@@ -155,24 +156,36 @@ class Threads:
         async with self._database.connection() as connection:
             existing = await ThreadRepository(connection).existing(thread_ids)
         if strategy == "keep_latest":
-            await self._storage.prune(existing)
+            for thread_id in existing:
+                await self._keep_latest(thread_id)
         else:
             for thread_id in existing:
                 await self.delete(thread_id, missing_ok=True)
         return len(existing)
+
+    async def _keep_latest(self, thread_id: UUID) -> None:
+        async with self._database.transaction() as connection:
+            thread = await ThreadRepository(connection).lock(thread_id)
+            await CheckpointRepository(connection).prune([thread_id])
+            if thread is not None and thread.status != "busy":
+                await refresh_latest_state(connection, thread_id)
 
     async def copy(self, thread_id: UUID) -> Thread:
         """A new thread with the metadata, state and whole history of this one; its runs are not copied."""
         new_thread_id = uuid4()
         async with self._database.transaction() as connection:
             threads = ThreadRepository(connection)
-            await threads.lock(thread_id)
+            source = await threads.lock(thread_id)
             copied = await threads.copy(thread_id, new_thread_id=new_thread_id)
-            if copied is None:
+            if source is None or copied is None:
                 raise Conflict("Conflict")
             await CheckpointRepository(connection).copy_thread(
                 source_thread_id=thread_id, target_thread_id=new_thread_id
             )
+            if source.status == "busy":
+                # Its row shows the state before the run that works on it.
+                await refresh_latest_state(connection, new_thread_id)
+                copied = await threads.get(new_thread_id) or copied
         return copied
 
     async def get_state(
@@ -199,7 +212,12 @@ class Threads:
             subgraphs=subgraphs,
             live=not checkpoint.get("checkpoint_id"),
         )
-        return states[0] if states else empty_state()
+        if states:
+            return states[0]
+        if not checkpoint.get("checkpoint_id"):
+            return empty_state()
+        reference = {"checkpoint_id": checkpoint["checkpoint_id"], "thread_id": str(thread_id)}
+        return {**empty_state(reference), "checkpoint_id": checkpoint["checkpoint_id"]}
 
     async def history(
         self,
@@ -287,9 +305,7 @@ class Threads:
 
     async def _stop(self, run_ids: list[UUID]) -> None:
         if run_ids:
-            await self._cancellation.announce(run_ids)
-            for run_id in run_ids:
-                await self._cancellation.announce_end(run_id)
+            await self._cancellation.announce_end(run_ids)
 
 
 def _checkpoint_uuid(value: Any) -> UUID | None:

@@ -40,11 +40,17 @@ class RunReturned(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How an attempt ended. `result` is the JSON text for waiting callers."""
+    """How an attempt ended. `result` is the JSON text for waiting callers.
+
+    `live_values` is the JSON text of the state's values where the rows alone do not tell them: tasks of the open
+    superstep have finished, or, with `live_values_saved`, the checkpoint holds the value of a delta channel in parts.
+    """
 
     status: RunStatus
     result: bytes
     error: dict[str, Any] | None = None
+    live_values: bytes | None = None
+    live_values_saved: bool = False
 
 
 class Execution:
@@ -84,11 +90,31 @@ class Execution:
         self._interrupted: list[dict[str, Any]] = []
         self._saving: set[asyncio.Task[None]] = set()
         self._last_tasks: tuple[CheckpointKey, NextTasks] | None = None
+        self._open_tasks = 0
+        self._live_values: bytes | None = None
+        self._live_values_saved = False
 
     @property
     def stopped(self) -> StopReason | None:
         """Why the attempt was told to stop, if it was."""
         return self._stop
+
+    @property
+    def _is_careful(self) -> bool:
+        """A worker died over this run before: no node starts until the table tells that it is about to."""
+        return self._claimed.failed_attempts > 0
+
+    @property
+    def _durability(self) -> str | None:
+        if self._saver is None:
+            return None
+        asked = self._claimed.kwargs.get("durability")
+        return "sync" if self._is_careful and asked != "exit" else asked
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its loop has come to it yet."""
+        return self._loop is not None
 
     def stop(self, reason: StopReason, message: str = "") -> None:
         """Ask the attempt to end now. The first reason counts, except that a lost lease overrules all."""
@@ -137,7 +163,9 @@ class Execution:
             )
         if self._stop in ("interrupt", "rollback"):
             kind = "UserInterrupt" if self._stop == "interrupt" else "UserRollback"
-            return Ending(status="interrupted", result=b"{}", error={"error": kind, "message": self._stop_message})
+            values = self._values if self._stop == "interrupt" and self._values is not None else {}
+            error = {"error": kind, "message": self._stop_message}
+            return Ending(status="interrupted", result=encode(values), error=error)
         if self._stop == "return":
             raise RunReturned
         raise LeaseLost(self._claimed.run_id, self._claimed.attempt)
@@ -149,7 +177,12 @@ class Execution:
             values = {"__interrupt__": waiting}
         elif self._interrupted:
             values = self._interrupted[0]
-        return Ending(status="success", result=encode(values))
+        return Ending(
+            status="success",
+            result=encode(values),
+            live_values=self._live_values,
+            live_values_saved=self._live_values_saved,
+        )
 
     def _failed(self, error: BaseException) -> Ending:
         for cause in _causes(error):
@@ -159,14 +192,20 @@ class Execution:
                 logger.warning("Run %s goes back to the queue: %s", self._claimed.run_id, cause)
                 raise RunReturned from error
         described = describe_error(error)
-        if isinstance(error, Exception):
-            logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
+        logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
         self._publish("error", encode({**described, "traceback": user_traceback(error)}))
-        return Ending(status="error", result=encode({"__error__": described}), error=described)
+        return Ending(
+            status="error",
+            result=encode({"__error__": described}),
+            error=described,
+            live_values=self._live_values,
+            live_values_saved=self._live_values_saved,
+        )
 
     async def _execute(self) -> None:
         kwargs = self._claimed.kwargs
         config = run_config(self._claimed, goes_on=self._goes_on)
+        context = kwargs.get("context")
         translator = EventTranslator(stream_modes=kwargs["stream_mode"], subgraphs=kwargs["subgraphs"])
         async with self._source.open(
             config,
@@ -178,18 +217,21 @@ class Execution:
             if self._saver is not None:
                 graph.checkpointer = self._saver.with_allowlist(revivable_types(graph))
             options: dict[str, Any] = {
-                "context": run_context(kwargs.get("context"), graph.get_context_jsonschema()),
+                # The schema is made anew each time, at the price of a small run.
+                "context": run_context(context, graph.get_context_jsonschema() if context else None),
                 "stream_mode": translator.library_modes,
                 "subgraphs": True,
                 "interrupt_before": kwargs.get("interrupt_before"),
                 "interrupt_after": kwargs.get("interrupt_after"),
-                "durability": kwargs.get("durability") if self._saver is not None else None,
+                "durability": self._durability,
                 "control": self._control,
             }
             drive = self._events if translator.wants_events else self._chunks
             try:
                 async for namespace, mode, payload in drive(graph, config, options):
                     self._observe(graph, namespace, mode, payload)
+                    if self._is_careful and self._saving:
+                        await asyncio.gather(*self._saving)
                     for event, data in translator.translate(namespace, mode, payload):
                         self._publish(event, data)
                 if self._last_tasks is not None and self._saver is not None:
@@ -197,6 +239,8 @@ class Execution:
             finally:
                 if self._saving:
                     await asyncio.gather(*self._saving)
+                if self._stop is None:
+                    await self._look_at_values(graph)
 
     async def _chunks(
         self, graph: Pregel, config: RunnableConfig, options: dict[str, Any]
@@ -220,10 +264,25 @@ class Execution:
             root = root or record["run_id"]
             if "langsmith:hidden" in (record.get("tags") or ()):
                 continue
-            yield (), "events", record
             if record["event"] == "on_chain_stream" and record["run_id"] == root:
+                # What the root streams is shown by its own mode, if the client asked for that.
                 namespace, mode, payload = record["data"]["chunk"]
                 yield namespace, mode, payload
+            else:
+                yield (), "events", record
+
+    async def _look_at_values(self, graph: Pregel) -> None:
+        """Ask the graph for the values of its state, where a reader of the rows would see others."""
+        in_parts = any(type(channel).__name__ == "DeltaChannel" for channel in graph.channels.values())
+        if self._saver is None or not (in_parts or self._open_tasks > 1):
+            return
+        try:
+            snapshot = await graph.aget_state({"configurable": {"thread_id": str(self._claimed.thread_id)}})
+        # The run has ended the way it has ended; a reader then sees what the rows tell.
+        except Exception:
+            logger.warning("The state of run %s could not be read at its end.", self._claimed.run_id, exc_info=True)
+        else:
+            self._live_values, self._live_values_saved = encode(snapshot.values), in_parts
 
     def _observe(self, graph: Pregel, namespace: tuple[str, ...], mode: str, payload: Any) -> None:
         """Keep what the ending needs, and save for readers what only the graph can tell."""
@@ -235,6 +294,8 @@ class Execution:
             # Subgraphs have channels of their own, which the reader then tells by their names.
             channels = graph.stream_channels_asis if not namespace else None
             found = tasks_of_event(payload, channels=channels)
+            if not namespace:
+                self._open_tasks = len(payload.get("tasks") or ())
             if found is None:
                 return
             if self._claimed.kwargs.get("durability") == "exit":

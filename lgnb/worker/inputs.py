@@ -11,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, Send
 
 from .._version import __version__
-from ..models.runs import ClaimedRun
+from ..models.runs import ClaimedRun, is_interrupt_map
 
 _LANGGRAPH_VERSION = importlib.metadata.version("langgraph")
 
@@ -26,14 +26,12 @@ def run_config(claimed: ClaimedRun, *, goes_on: bool) -> RunnableConfig:
         stored = {**stored, "configurable": kept}
     config: dict[str, Any] = {
         **stored,
-        "configurable": {"checkpoint_ns": "", **stored["configurable"]},
         "metadata": {
             **stored.get("metadata", {}),
             "run_id": str(claimed.run_id),
             "thread_id": str(claimed.thread_id),
             "graph_id": claimed.graph_id,
             "assistant_id": str(claimed.assistant_id),
-            "user_id": stored["configurable"].get("user_id", ""),
             "run_attempt": claimed.attempt,
             "langgraph_version": _LANGGRAPH_VERSION,
             "langgraph_api_version": __version__,
@@ -73,15 +71,6 @@ def command_of(stored: Mapping[str, Any]) -> Command[Any]:
 
 def _destination(goto: Any) -> Any:
     return Send(goto["node"], goto.get("input")) if isinstance(goto, dict) else goto
-
-
-def is_interrupt_map(resume: Any) -> bool:
-    """Whether a resume value answers interrupts by id, told by the same rule as the graph library's."""
-    return isinstance(resume, dict) and bool(resume) and all(_is_interrupt_id(key) for key in resume)
-
-
-def _is_interrupt_id(text: Any) -> bool:
-    return isinstance(text, str) and len(text) == 32 and all(c in "0123456789abcdef" for c in text)
 
 
 def input_of(claimed: ClaimedRun, *, stored_input: bool, resumed_tasks: Mapping[UUID, list[str]] | None = None) -> Any:

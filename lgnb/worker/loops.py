@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# A blocked loop is replaced after the first time, its innocent runs are moved after the second: starting elsewhere
-# costs nothing, but a run that moves repeats the superstep it is in.
+# A blocked loop is replaced after the first time, and runs that wait for their turn on it begin elsewhere, which costs
+# nothing. Those in the middle of a superstep would have to repeat it, so they are moved only after the second.
 _REPLACED_AFTER_SECONDS = 1.0
 _EVACUATED_AFTER_SECONDS = 3.0
 
@@ -114,11 +114,12 @@ class GraphLoops:
 
     Args:
         isolation: "auto" as described above, "always" a loop per run, "never" one loop whatever happens.
-        on_blocked: gets a loop that stays blocked and the run that blocks it, on the thread that calls `check`.
+        on_blocked: gets a blocked loop, the run that blocks it, and whether this lasts, so that runs which have
+            begun on it shall move as well; on the thread that calls `check`, once or twice for a loop.
     """
 
     def __init__(
-        self, *, isolation: Isolation, on_blocked: Callable[[LoopThread, UUID | None], None] | None = None
+        self, *, isolation: Isolation, on_blocked: Callable[[LoopThread, UUID | None, bool], None] | None = None
     ) -> None:
         self._isolation = isolation
         self._on_blocked = on_blocked
@@ -153,8 +154,7 @@ class GraphLoops:
                 del self._blocked[thread]
             elif silent >= _EVACUATED_AFTER_SECONDS:
                 del self._blocked[thread]
-                if self._on_blocked is not None:
-                    self._on_blocked(thread, owner.run_id if owner else None)
+                self._tell(thread, owner, lasting=True)
 
     def stop(self) -> None:
         with self._lock:
@@ -176,6 +176,11 @@ class GraphLoops:
             "A synchronous call in an async node does that: make the node a plain function, or use asyncio.to_thread.",
             owner.graph_id if owner else "(unknown)",
         )
+        self._tell(blocked, owner, lasting=False)
+
+    def _tell(self, thread: LoopThread, owner: Owner | None, *, lasting: bool) -> None:
+        if self._on_blocked is not None:
+            self._on_blocked(thread, owner.run_id if owner else None, lasting)
 
     def _take_idle(self) -> LoopThread:
         return self._idle.pop() if self._idle else LoopThread()

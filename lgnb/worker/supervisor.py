@@ -8,15 +8,18 @@ import os
 import signal
 import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, Process
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from ..errors import LgnbError
 from ..settings import Settings
 
 logger = logging.getLogger(__name__)
+
+# -P: nothing in the directory where the user started Jupyter shall shadow a module.
+WORKER_COMMAND = (sys.executable, "-P", "-m", "lgnb", "worker")
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
@@ -42,11 +45,18 @@ class Supervisor:
         redis_uri: str,
         count: int,
         on_death: Callable[[int], Awaitable[object]] | None = None,
+        command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         """`on_death` is awaited with the process id of each worker that ended without being asked to."""
         environment = _environment(settings, postgres_uri=postgres_uri, redis_uri=redis_uri)
         self._places = [
-            _Place(number, environment=environment, drain_seconds=settings.drain_seconds, on_death=on_death)
+            _Place(
+                number,
+                command=command,
+                environment=environment,
+                drain_seconds=settings.drain_seconds,
+                on_death=on_death,
+            )
             for number in range(1, count + 1)
         ]
 
@@ -76,11 +86,13 @@ class _Place:
         self,
         number: int,
         *,
+        command: Sequence[str],
         environment: dict[str, str],
         drain_seconds: float,
         on_death: Callable[[int], Awaitable[object]] | None,
     ) -> None:
         self._number = number
+        self._command = command
         self._environment = environment
         self._drain_seconds = drain_seconds
         self._on_death = on_death
@@ -140,26 +152,19 @@ class _Place:
 
     async def _run_one(self) -> int:
         self._last_words.clear()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            # -P: nothing in the directory where the user started Jupyter shall shadow a module.
-            "-P",
-            "-m",
-            "lgnb",
-            "worker",
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=PIPE,
-            env=self._environment,
-            limit=_LONGEST_LINE,
-            # A session of its own: Ctrl-C in the terminal is for the host, which then stops its workers in order.
-            start_new_session=True,
-        )
+        with _Output() as output, _Output() as errors:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=DEVNULL,
+                stdout=output.write_end,
+                stderr=errors.write_end,
+                env=self._environment,
+                # A session of its own: Ctrl-C in the terminal is for the host, which then stops its workers in order.
+                start_new_session=True,
+            )
+            listening = asyncio.gather(self._listen(output, keep=False), self._listen(errors, keep=True))
         self._process = process
         logger.info("Worker %d started as process %d.", self._number, process.pid)
-        listening = asyncio.gather(
-            self._listen(process.stdout, keep=False), self._listen(process.stderr, keep=True), return_exceptions=True
-        )
         ending = asyncio.ensure_future(process.wait())
         stopping = asyncio.ensure_future(self._stopping.wait())
         sound = asyncio.ensure_future(self._call_sound())
@@ -188,19 +193,47 @@ class _Place:
             logger.warning("Worker %d did not stop in time and is killed.", self._number)
             _signal_group(process.pid, signal.SIGKILL)
 
-    async def _listen(self, stream: asyncio.StreamReader | None, *, keep: bool) -> None:
-        assert stream is not None
-        while True:
-            try:
-                line = await stream.readline()
-            except ValueError:
-                continue  # longer than the limit; asyncio has dropped what it held
-            if not line:
-                return
-            text = line.decode(errors="replace").rstrip()
+    async def _listen(self, output: _Output, *, keep: bool) -> None:
+        async for line in output.lines():
             if keep:
-                self._last_words.append(text)
-            logger.info("worker %d: %s", self._number, text)
+                self._last_words.append(line)
+            logger.info("worker %d: %s", self._number, line)
+
+
+class _Output:
+    """One stream of a worker's output, as a context in which its writing end is open here.
+
+    asyncio's own pipes will not do: with them a dead worker counts as alive while a process it left behind holds one.
+    """
+
+    def __init__(self) -> None:
+        self._read_end, self.write_end = os.pipe()
+
+    def __enter__(self) -> _Output:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        os.close(self.write_end)
+        if exception[0] is not None:
+            os.close(self._read_end)
+
+    async def lines(self) -> AsyncGenerator[str, None]:
+        """Lines until nobody writes any more. What is longer than the limit is left out."""
+        reader = asyncio.StreamReader(limit=_LONGEST_LINE)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(self._read_end, "rb", buffering=0)
+        )
+        try:
+            while True:
+                try:
+                    line = await reader.readline()
+                except ValueError:
+                    continue  # too long; asyncio has dropped what it held of it
+                if not line:
+                    return
+                yield line.decode(errors="replace").rstrip()
+        finally:
+            transport.close()
 
 
 def _environment(settings: Settings, *, postgres_uri: str, redis_uri: str) -> dict[str, str]:

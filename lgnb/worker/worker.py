@@ -56,6 +56,8 @@ class InHand:
     thread: LoopThread
     future: Future[Ending]
     stop_asked: asyncio.Event
+    # Its loop is known not to listen.
+    stranded: bool = False
 
 
 class Worker:
@@ -81,6 +83,7 @@ class Worker:
         self._hands: dict[UUID, InHand] = {}
         self._attempts: set[asyncio.Task[None]] = set()
         self._begun = 0
+        self._suspects = 0
         self._look = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -179,7 +182,9 @@ class Worker:
             if room > 0 and self._graph_ids:
                 limit = min(room, _CLAIM_AT_ONCE)
                 leases = self._resources.leases
-                claimed = await leases.claim(self._worker_id, graph_ids=self._graph_ids, limit=limit)
+                claimed = await leases.claim(
+                    self._worker_id, graph_ids=self._graph_ids, limit=limit, suspect=not self._suspects
+                )
                 for one in claimed:
                     self._begin(one)
                 if len(claimed) == limit:
@@ -198,6 +203,7 @@ class Worker:
 
     def _begin(self, claimed: ClaimedRun) -> None:
         self._begun += 1
+        self._suspects += self._resources.leases.is_suspect(claimed)
         self._spawn(self._attempt(claimed))
 
     async def _attempt(self, claimed: ClaimedRun) -> None:
@@ -219,11 +225,14 @@ class Worker:
             await publisher.flush()
             await self._give_back(claimed)
         finally:
+            was_full = self._begun >= self._settings.jobs or self._suspects > 0
             self._begun -= 1
+            self._suspects -= self._resources.leases.is_suspect(claimed)
             # A run that was given back may be in hand again already, by a newer attempt.
             if self._hands.get(claimed.run_id) is hand:
                 self._hands.pop(claimed.run_id, None)
-            self._look.set()
+            if was_full:
+                self._look.set()
 
     async def _prepare(self, claimed: ClaimedRun, publisher: Publisher) -> Execution:
         saver: Saver | None = None
@@ -256,7 +265,7 @@ class Worker:
             if not done.done():
                 if not asked.done():
                     hand.execution.stop("timeout")
-                await asyncio.wait({done}, timeout=_STOP_GRACE_SECONDS)
+                await asyncio.wait({done}, timeout=0 if hand.stranded else _STOP_GRACE_SECONDS)
             if done.done():
                 return done.result()
             logger.warning("Run %s does not stop; its end is committed without it.", hand.claimed.run_id)
@@ -290,9 +299,12 @@ class Worker:
             thread_status = "error"
         else:
             thread_status = "interrupted" if state and state["next"] else "idle"
-        return RunOutcome(
+        outcome = RunOutcome(
             status=ending.status, thread_status=thread_status, result=ending.result, error=ending.error
         ).with_state(state)
+        if ending.live_values is not None:
+            outcome = outcome.with_live_values(orjson.loads(ending.live_values), saved=ending.live_values_saved)
+        return outcome
 
     async def _give_back(self, claimed: ClaimedRun) -> None:
         while True:
@@ -334,10 +346,13 @@ class Worker:
             elif row.cancel_action is not None:
                 self._stop_run(hand, row.cancel_action, row.cancel_reason or "The run was cancelled.")
 
-    def _evacuate(self, thread: LoopThread, culprit: UUID | None) -> None:
+    def _evacuate(self, thread: LoopThread, culprit: UUID | None, lasting: bool) -> None:
         """A graph blocks this loop: the other runs on it go on elsewhere, from their last checkpoint."""
         for run_id, hand in self._hands.items():
-            if hand.thread is thread and run_id != culprit and not hand.future.done():
+            if hand.thread is not thread or run_id == culprit or hand.future.done():
+                continue
+            if lasting or not hand.execution.has_begun:
+                hand.stranded = True
                 self._stop_run(hand, "return")
 
     async def _drain(self) -> None:

@@ -117,7 +117,7 @@ class LgnbHandler(APIHandler):
     def check_xsrf_cookie(self) -> None:
         if not hasattr(self, "_jupyter_current_user"):
             return  # Tornado asks before the user is known; prepare() asks again
-        if self._jupyter_current_user is None:
+        if not self.logged_in:
             raise HTTPError(401, _NO_CREDENTIALS)
         from_browser = any(name in self.request.headers for name in _BROWSER_HEADERS)
         if not self.identity_provider.auth_enabled and not from_browser:

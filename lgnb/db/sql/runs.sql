@@ -44,6 +44,8 @@ FOR UPDATE
 -- run_claim --
 -- Gives a worker due runs, oldest first, at most one per thread and only of threads where none is running.
 -- An older pending run of the same thread bars the younger ones, so they start in the order they were accepted.
+-- Suspects are runs whose next lost worker would be their last attempt. They come one at a time and only if asked for,
+-- so that no run uses up its attempts beside another one that kills workers.
 WITH due AS (
     SELECT r.run_id
     FROM runs r
@@ -59,6 +61,19 @@ WITH due AS (
             WHERE older.thread_id = r.thread_id
                 AND older.status = 'pending'
                 AND (older.created_at, older.run_id) < (r.created_at, r.run_id)
+        )
+        AND (
+            r.attempt - r.returned < %(suspect_after)s
+            OR r.run_id = (
+                SELECT suspect.run_id FROM runs suspect
+                WHERE %(suspect)s
+                    AND suspect.status = 'pending'
+                    AND suspect.created_at <= clock_timestamp()
+                    AND suspect.graph_id = ANY(%(graph_ids)s)
+                    AND suspect.attempt - suspect.returned >= %(suspect_after)s
+                ORDER BY suspect.created_at, suspect.run_id
+                LIMIT 1
+            )
         )
     ORDER BY r.created_at, r.run_id
     LIMIT %(limit)s

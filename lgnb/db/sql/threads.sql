@@ -112,12 +112,25 @@ SET status = CASE
             SELECT 1 FROM runs r
             WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running')
         ) THEN 'busy'
+        WHEN t.status = 'error' THEN 'error'
         WHEN t.interrupts::text <> '{}' THEN 'interrupted'
+        -- Stopped before or after a node, not by an error.
+        WHEN t.error IS NULL AND json_array_length(t.state -> 'next') > 0 THEN 'interrupted'
         ELSE 'idle'
     END,
     updated_at = now()
 WHERE t.thread_id = %(thread_id)s
 RETURNING t.status
+
+-- thread_refresh_state --
+-- What the newest checkpoint says, after checkpoints were removed or copied.
+UPDATE threads
+SET "values" = %(values)s,
+    interrupts = %(interrupts)s,
+    state = %(state)s,
+    updated_at = now(),
+    state_updated_at = CASE WHEN state::text IS DISTINCT FROM %(state)s::json::text THEN now() ELSE state_updated_at END
+WHERE thread_id = %(thread_id)s
 
 -- thread_set_state --
 -- The state of a thread after an update through the API.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -26,9 +27,17 @@ from psycopg.rows import dict_row
 from lgnb import testing
 from lgnb.embedded.binaries import valkey_server
 
+logger = logging.getLogger(__name__)
+
 GRAPHS = Path(testing.__file__).with_name("langgraph.json")
 _START_SECONDS = 45.0
 _STOP_SECONDS = 30.0
+
+
+@pytest.fixture(scope="session")
+def figure() -> Callable[[str, Any], None]:
+    """Notes a measured figure, to be seen with --log-cli-level=info."""
+    return lambda name, value: logger.info("%s: %s", name, value)
 
 
 @pytest.fixture(scope="session")
@@ -194,6 +203,11 @@ class Installation:
 
     def process(self, pid: int) -> Process:
         return next(process for process in self.processes if process.pid == pid)
+
+    @staticmethod
+    def lives(process: psutil.Process) -> bool:
+        # The init process of a container may be slow to collect the dead, or never do it.
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
     async def clean_up(self) -> None:
         for process in reversed(self.processes):

@@ -13,7 +13,7 @@ _TAKEN_OVER_SECONDS = 10.0
 
 
 async def test_a_supervised_worker_dies_and_its_run_goes_on(
-    installation: Any, steps_log: Any, until: Any, record_property: Any
+    installation: Any, steps_log: Any, until: Any, figure: Any
 ) -> None:
     """The host notices the death at once, and the next worker repeats at most the step that was under way."""
     host = await installation.host(workers=1)
@@ -30,7 +30,7 @@ async def test_a_supervised_worker_dies_and_its_run_goes_on(
     taken_over = time.monotonic() - killed
     values = await client.runs.join(thread["thread_id"], run["run_id"])
 
-    record_property("taken_over_seconds", taken_over)
+    figure("taken_over_seconds", taken_over)
     assert taken_over < 5, taken_over
     assert time.monotonic() - killed < _TAKEN_OVER_SECONDS
     assert values == _UNDISTURBED
@@ -41,7 +41,7 @@ async def test_a_supervised_worker_dies_and_its_run_goes_on(
 
 
 async def test_only_the_lease_tells_of_a_worker_on_another_machine(
-    installation: Any, steps_log: Any, until: Any, record_property: Any
+    installation: Any, steps_log: Any, until: Any, figure: Any
 ) -> None:
     """Two independent workers: the other one takes over when the lease of the dead one has ended."""
     host = await installation.host(workers=0)
@@ -55,7 +55,7 @@ async def test_only_the_lease_tells_of_a_worker_on_another_machine(
     dead.kill()
     killed, before = time.monotonic(), len(steps_log.steps)
     await until(lambda: len(steps_log.steps) > before, what="another worker goes on", seconds=_TAKEN_OVER_SECONDS)
-    record_property("taken_over_seconds", time.monotonic() - killed)
+    figure("taken_over_seconds", time.monotonic() - killed)
     values = await client.runs.join(thread["thread_id"], run["run_id"])
 
     assert time.monotonic() - killed < _TAKEN_OVER_SECONDS

@@ -15,7 +15,7 @@ def test_status_names_the_server_and_its_assistants(notebook: Any) -> None:
     """The first command says where this notebook stands."""
     shown = notebook.run("%lg").text
 
-    assert "found by the variable LGNB_URL" in shown
+    assert "named by LGNB_URL" in shown
     for name in ("agent", "approval", "steps"):
         assert name in shown
 

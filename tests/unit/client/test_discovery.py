@@ -72,12 +72,6 @@ def test_two_servers_of_one_directory_are_named_and_neither_is_chosen(tmp_path: 
         _find(tmp_path)
 
 
-def test_the_private_server_of_another_kernel_is_never_used(tmp_path: Path) -> None:
-    _write(tmp_path, 11, parent_pid=99)
-
-    assert _find(tmp_path) is None
-
-
 def test_dead_servers_and_broken_files_are_passed_over(tmp_path: Path) -> None:
     _write(tmp_path, 11)
     runtime_file(tmp_path, 12).write_text('{"pid": 12, "u')

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lgnb.client.discovery import find_server
 from lgnb.client.headless import _serve_command, start_private_server
 from lgnb.errors import ConnectError
 
@@ -38,8 +39,33 @@ def test_the_child_knows_its_kernel_and_its_log_is_private(tmp_path: Path) -> No
     with pytest.raises(ConnectError, match=f"parent {os.getpid()}"):
         start_private_server(directory=tmp_path, runtime_dir=tmp_path, command=command)
 
-    [log] = tmp_path.glob("lgnb-private-*.log")
+    [log] = tmp_path.glob("lgnb-private-*/log")
     assert log.stat().st_mode & 0o077 == 0
+    assert log.parent.stat().st_mode & 0o077 == 0
+
+
+def test_other_kernels_do_not_find_the_private_server(tmp_path: Path) -> None:
+    code = (
+        "import json, os, pathlib; facts = {'url': 'http://h/lgnb', 'root_dir': os.getcwd(), 'pid': os.getpid()};"
+        "place = pathlib.Path(os.environ['JUPYTER_RUNTIME_DIR']);"
+        "place.joinpath(f'lgnb-{os.getpid()}.json').write_text(json.dumps(facts))"
+    )
+    with pytest.raises(ConnectError):
+        start_private_server(directory=tmp_path, runtime_dir=tmp_path, command=(sys.executable, "-c", code))
+
+    assert len(list(tmp_path.glob("lgnb-private-*/lgnb-*.json"))) == 1
+    found = find_server(environment={}, cwd=tmp_path, runtime_dir=tmp_path, is_alive=lambda _: True)
+    assert found.server is None
+
+
+def test_what_a_gone_kernel_left_behind_is_removed(tmp_path: Path) -> None:
+    gone = tmp_path / f"lgnb-private-{2**22 + 1}"
+    gone.mkdir()
+
+    with pytest.raises(ConnectError):
+        start_private_server(directory=tmp_path, runtime_dir=tmp_path, command=(sys.executable, "-c", ""))
+
+    assert not gone.exists()
 
 
 def test_a_langgraph_json_of_the_directory_is_served(tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""Brings the row of a thread in step with its checkpoints, where something else than the end of a run changed them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from ..checkpoints.history import thread_states
+from ..db.checkpoints import CheckpointRepository
+from ..db.database import Connection
+from ..db.threads import ThreadRepository
+from ..models.checkpoints import CheckpointFilter, SavedCheckpoint
+from ..models.runs import RunOutcome
+
+
+class _Pages:
+    """Reads checkpoints as the transaction of a connection sees them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._checkpoints = CheckpointRepository(connection)
+
+    async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:
+        return await self._checkpoints.page(which)
+
+
+async def refresh_latest_state(connection: Connection, thread_id: UUID) -> None:
+    """Store values, interrupts and state of the newest checkpoint in the thread's row, and the status they mean.
+
+    The caller has locked the thread. With a run in flight the thread stays busy, after an error it stays so.
+    """
+    threads = ThreadRepository(connection)
+    states = await thread_states(_Pages(connection), thread_id, limit=1, live=True)
+    outcome = RunOutcome(status="success", thread_status="idle", result=b"").with_state(states[0] if states else None)
+    await threads.refresh_state(thread_id, values=outcome.values, interrupts=outcome.interrupts, state=outcome.state)
+    await threads.recompute_status(thread_id)

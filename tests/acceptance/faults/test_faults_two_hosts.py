@@ -1,0 +1,47 @@
+"""Two hosts and two workers share one Postgres and one Redis: it does not matter which host a client asks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+
+async def test_a_run_is_followed_and_cancelled_from_another_host(installation: Any, until: Any) -> None:
+    """The stream joined at the second host is the stream of the first, and ends when the second one cancels."""
+    one, two = await asyncio.gather(installation.host(workers=1), installation.host(workers=1))
+    thread = await one.client.threads.create()
+    request = {"input": {"step": 0}, "context": {"steps": 1000, "delay": 0.1}, "stream_mode": "values"}
+    run = await one.client.runs.create(thread["thread_id"], "counter", stream_resumable=True, **request)
+
+    there = asyncio.create_task(_follow(one.client, run))
+    here = asyncio.create_task(_follow(two.client, run))
+    await until(lambda: installation.saved(thread["thread_id"]) > 6, what="six steps done")
+    async with asyncio.timeout(3):
+        await two.client.runs.cancel(thread["thread_id"], run["run_id"], wait=True)
+        events = await there
+        joined = await here
+
+    assert joined == events
+    assert [event[1]["step"] for event in joined if event[0] == "values"][:6] == list(range(6))
+    assert (await one.client.runs.get(thread["thread_id"], run["run_id"]))["status"] == "interrupted"
+
+
+async def test_two_hosts_share_the_work_and_execute_each_run_once(installation: Any, steps_log: Any) -> None:
+    """40 runs, half of them accepted by either host."""
+    one, two = await asyncio.gather(installation.host(workers=1, jobs=10), installation.host(workers=1, jobs=10))
+    context = {"steps": 2, "delay": 0.05, "log_file": str(steps_log.path)}
+
+    waits = [
+        host.client.runs.wait(None, "counter", input={"step": 0}, context=context)
+        for host in (one, two)
+        for _ in range(20)
+    ]
+    results = await asyncio.gather(*waits)
+
+    assert results == [{"step": 2, "seen": [1, 2]}] * 40
+    assert sorted(steps_log.steps) == [1] * 40 + [2] * 40
+
+
+async def _follow(client: Any, run: Any) -> list[tuple[str, Any]]:
+    stream = client.runs.join_stream(run["thread_id"], run["run_id"], last_event_id="0")
+    return [(part.event, part.data) async for part in stream]
