@@ -1,0 +1,110 @@
+"""Sections of langgraph.json become checked configuration, or one sentence about what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lgnb.errors import EmbeddingFailed, SettingsError
+from lgnb.graphs.configuration import Configuration, configuration_of
+from lgnb.graphs.project import Project
+
+_EMBED = """
+from sibling import SIZE
+
+def embed(texts):
+    return [[float(len(text))] * SIZE for text in texts]
+
+async def later(texts):
+    return [[0.0, 1.0, 2.0] for text in texts]
+
+def wrong(texts):
+    return [[1.0]]
+
+nothing = 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "embed.py").write_text(_EMBED)
+    (tmp_path / "sibling.py").write_text("SIZE = 3")
+    return tmp_path
+
+
+def _configured(folder: Path, **sections: Any) -> Configuration:
+    path = folder / "langgraph.json"
+    path.write_text(json.dumps({"graphs": {"a": "a:g"}, **sections}))
+    return configuration_of(Project.load(path))
+
+
+def _index(embed: str, **more: Any) -> dict[str, Any]:
+    return {"index": {"dims": 3, "embed": embed, **more}}
+
+
+def test_without_a_file_there_is_no_expiry_and_no_index() -> None:
+    store = configuration_of(Project.builtin()).store
+
+    assert (store.default_ttl_minutes, store.refresh_on_read, store.index) == (None, True, None)
+
+
+@pytest.mark.parametrize("embed", ["./embed.py:embed", "./embed.py:later"])
+async def test_an_embedding_is_a_function_in_a_file_sync_or_async(folder: Path, embed: str) -> None:
+    index = _configured(folder, store=_index(embed, fields=["a[*].b", "c"])).store.index
+
+    assert index is not None
+    assert len((await index.embedder.embed(["one", "three"]))[1]) == 3
+    assert len(await index.embedder.embed_query("one")) == 3
+    assert index.embedder.texts({"a": [{"b": "x"}, {"b": "y"}], "c": 1, "d": 2}, index.fields) == [
+        ("a[*].b", "x"),
+        ("a[*].b", "y"),
+        ("c", "1"),
+    ]
+
+
+async def test_vectors_of_another_size_than_dims_are_refused(folder: Path) -> None:
+    index = _configured(folder, store=_index("./embed.py:wrong")).store.index
+
+    assert index is not None
+    with pytest.raises(EmbeddingFailed, match="dims is 3"):
+        await index.embedder.embed(["x"])
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        (_index("./gone.py:embed"), "gone.py"),
+        (_index("./embed.py:gone"), "'gone'"),
+        (_index("./embed.py:nothing"), "function"),
+        (_index("nobody:some-model"), "nobody:some-model"),
+        ({"index": {"embed": "./embed.py:embed"}}, "store.index.dims"),
+        (_index("./embed.py:embed", distance_type="near"), "distance_type"),
+        ({"ttl": {"default_ttl": -1}}, "store.ttl.default_ttl"),
+        ({"path": "./mine.py:store"}, "store.path"),
+    ],
+)
+def test_what_is_wrong_with_a_store_is_named(folder: Path, section: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        _configured(folder, store=section)
+
+
+@pytest.mark.parametrize(
+    ("dims", "kind", "vector_type"),
+    [(2000, "hnsw", "vector"), (2001, "hnsw", "halfvec"), (4000, "hnsw", "halfvec"), (4001, "flat", "vector")],
+)
+def test_long_vectors_are_stored_so_that_they_can_be_indexed(
+    folder: Path, dims: int, kind: str, vector_type: str
+) -> None:
+    index = _configured(folder, store={"index": {"dims": dims, "embed": "./embed.py:embed"}}).store.index
+
+    assert index is not None
+    assert (index.ann, index.vector_type) == (kind, vector_type)
+
+
+def test_keys_that_nobody_honours_are_named(folder: Path) -> None:
+    warnings = _configured(folder, store={"ttl": {"ttl": 1}, "indx": {}}).warnings
+
+    assert [name for name in ("store.indx", "store.ttl.ttl") if not any(name in line for line in warnings)] == []
