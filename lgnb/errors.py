@@ -8,6 +8,7 @@ LgnbError
 │   ├── AssistantNotFound
 │   ├── ThreadNotFound
 │   ├── RunNotFound
+│   ├── CronNotFound
 │   └── GraphNotFound
 ├── Conflict                  the thing exists, but not in a state that allows this (409)
 │   ├── AlreadyExists
@@ -65,6 +66,12 @@ class RunNotFound(NotFound):
     def __init__(self, run_id: object) -> None:
         super().__init__(f"Run {run_id} does not exist.")
         self.run_id = run_id
+
+
+class CronNotFound(NotFound):
+    def __init__(self, cron_id: object) -> None:
+        super().__init__(f"Cron {cron_id} does not exist.")
+        self.cron_id = cron_id
 
 
 class GraphNotFound(NotFound):

@@ -6,14 +6,17 @@ same as leaving a field out wherever null has no meaning of its own.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, cast
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
 
+from lgnb.models.crons import OnRunCompleted
 from lgnb.models.runs import CancelAction, Durability, MultitaskStrategy, RunRequest
 from lgnb.models.threads import ThreadStatus, ThreadTtl, TtlStrategy
+from lgnb.resources.crons import CronChange
 
 _INT32 = 2**31 - 1
 
@@ -62,6 +65,22 @@ RunColumn = Literal[
     "created_at",
     "updated_at",
     "langsmith_session_name",
+]
+CronColumn = Literal[
+    "cron_id",
+    "assistant_id",
+    "thread_id",
+    "user_id",
+    "end_time",
+    "schedule",
+    "timezone",
+    "payload",
+    "next_run_date",
+    "metadata",
+    "on_run_completed",
+    "enabled",
+    "created_at",
+    "updated_at",
 ]
 StateColumn = Literal[
     "values",
@@ -281,6 +300,68 @@ class RunCreate(Body):
             given["stream_mode"] = [self.stream_mode]
         given["checkpoint"] = self.checkpoint.as_dict() if self.checkpoint else None
         return RunRequest(**given)
+
+
+class _CronFields(Body):
+    """What a cron and a change of one have in common. What is kept for its runs is the request itself."""
+
+    null_matters = frozenset(("end_time",))
+
+    timezone: str | None = None
+    end_time: Annotated[datetime, Field(strict=False)] | None = None
+    input: Any = None
+    metadata: Object = Field(default_factory=dict)
+    config: Config = Field(default_factory=Config)
+    context: Object = Field(default_factory=dict)
+    webhook: str | None = Field(default=None, max_length=65536)
+    interrupt_before: NodeNames | None = None
+    interrupt_after: NodeNames | None = None
+    on_run_completed: OnRunCompleted | None = None
+    enabled: bool | None = None
+    multitask_strategy: MultitaskStrategy | None = None
+    stream_mode: StreamMode | list[StreamMode] | None = None
+    stream_subgraphs: bool | None = None
+    stream_resumable: bool | None = None
+    durability: Durability | None = None
+    checkpoint_during: bool | None = None
+
+    def as_change(self) -> CronChange:
+        """The change as the resources take it."""
+        return CronChange(
+            payload=self.model_dump(mode="json", exclude_unset=True),
+            schedule=getattr(self, "schedule", None),
+            timezone=self.timezone,
+            end_time=self.end_time,
+            metadata=self.metadata,
+            on_run_completed=self.on_run_completed,
+            enabled=self.enabled,
+        )
+
+
+class CronPatch(_CronFields):
+    schedule: str | None = Field(default=None, min_length=1)
+
+
+class CronCreate(_CronFields):
+    schedule: str = Field(min_length=1)
+    assistant_id: str = Field(min_length=1)
+
+
+class CronCount(Body):
+    assistant_id: Id | None = None
+    thread_id: Id | None = None
+    metadata: Object = Field(default_factory=dict)
+
+
+class CronSearch(CronCount):
+    enabled: bool | None = None
+    limit: Limit = 10
+    offset: Offset = 0
+    sort_by: (
+        Literal["cron_id", "assistant_id", "thread_id", "next_run_date", "end_time", "created_at", "updated_at"] | None
+    ) = None
+    sort_order: Order | None = None
+    select: list[CronColumn] | None = None
 
 
 class RunsCancel(Body):

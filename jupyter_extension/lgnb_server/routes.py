@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from lgnb.models.assistants import Assistant, AssistantVersion
+from lgnb.models.crons import Cron
 from lgnb.models.runs import Run
 from lgnb.models.store import Item
 from lgnb.models.threads import Thread
 
 from . import bodies
-from .handlers import assistants, runs, store, system, threads
+from .handlers import assistants, crons, runs, store, system, threads
 from .handlers.base import UnknownPathHandler
 from .host import Host
 from .route import Action, Query, Route
@@ -42,6 +43,7 @@ def _of(resource: str, action: Action) -> dict[str, Any]:
 
 _ASSISTANTS_READ, _ASSISTANTS_WRITE = _of("assistants", "read"), _of("assistants", "write")
 _THREADS_READ, _THREADS_WRITE = _of("threads", "read"), _of("threads", "write")
+_CRONS_READ, _CRONS_WRITE = _of("crons", "read"), _of("crons", "write")
 _STORE_READ, _STORE_WRITE = _of("store", "read"), _of("store", "write")
 _RUNS_READ, _RUNS_WRITE, _RUNS_EXECUTE = _of("runs", "read"), _of("runs", "write"), _of("runs", "execute")
 
@@ -439,6 +441,76 @@ _RUN_ROUTES = (
     ),
 )
 
+_CRON_ROUTES = (
+    Route(
+        method="POST",
+        path="/runs/crons",
+        handler=crons.CronsHandler,
+        summary="Create a cron whose runs have no thread.",
+        answer="The cron.",
+        body=bodies.CronCreate,
+        returns=Cron,
+        **_CRONS_WRITE,
+    ),
+    Route(
+        method="POST",
+        path="/threads/{thread_id}/runs/crons",
+        handler=crons.CronsHandler,
+        summary="Create a cron on a thread.",
+        answer="The cron.",
+        body=bodies.CronCreate,
+        returns=Cron,
+        **_CRONS_WRITE,
+    ),
+    Route(
+        method="POST",
+        path="/runs/crons/search",
+        handler=crons.CronSearchHandler,
+        summary="Search crons by assistant, thread and metadata.",
+        answer="A page of crons.",
+        body=bodies.CronSearch,
+        **_CRONS_READ,
+    ),
+    Route(
+        method="POST",
+        path="/runs/crons/count",
+        handler=crons.CronCountHandler,
+        summary="Count crons.",
+        answer="The number.",
+        body=bodies.CronCount,
+        returns=int,
+        **_CRONS_READ,
+    ),
+    Route(
+        method="GET",
+        path="/runs/crons/{cron_id}",
+        handler=crons.CronHandler,
+        summary="Get a cron.",
+        answer="The cron.",
+        returns=Cron,
+        **_CRONS_READ,
+    ),
+    Route(
+        method="PATCH",
+        path="/runs/crons/{cron_id}",
+        handler=crons.CronHandler,
+        summary="Change a cron.",
+        answer="The cron.",
+        body=bodies.CronPatch,
+        returns=Cron,
+        **_CRONS_WRITE,
+    ),
+    Route(
+        method="DELETE",
+        path="/runs/crons/{cron_id}",
+        handler=crons.CronHandler,
+        summary="Delete a cron.",
+        answer="Nothing.",
+        status=204,
+        **_CRONS_WRITE,
+    ),
+)
+
 _STORE_ROUTES = (
     Route(
         method="PUT",
@@ -544,7 +616,15 @@ _SYSTEM_ROUTES = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*_ASSISTANT_ROUTES, *_THREAD_ROUTES, *_RUN_ROUTES, *_STORE_ROUTES, *_SYSTEM_ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *_ASSISTANT_ROUTES,
+    *_THREAD_ROUTES,
+    # Before the runs: the word crons stands where they have an id.
+    *_CRON_ROUTES,
+    *_RUN_ROUTES,
+    *_STORE_ROUTES,
+    *_SYSTEM_ROUTES,
+)
 
 
 def url_patterns(host: Host, routes: Sequence[Route] = ROUTES) -> list[tuple[str, type[Any], dict[str, Any]]]:

@@ -16,6 +16,7 @@ from ..queue.wakeups import WakeUps
 from ..settings import Settings
 from .assistants import Assistants
 from .cancellation import Cancellation
+from .crons import Crons
 from .leases import Leases
 from .runs import Runs
 from .store import Store
@@ -33,6 +34,7 @@ class Resources:
     assistants: Assistants
     threads: Threads
     runs: Runs
+    crons: Crons
     leases: Leases
     store: Store
     system: System
@@ -63,10 +65,12 @@ async def build_resources(
     store = Store(database, config=configuration.store)
     await store.prepare()
     threads = Threads(database, storage=storage, calls=calls, cancellation=cancellation)
+    runs = Runs(database, wakeups=wakeups, cancellation=cancellation, streams=streams)
     return Resources(
         assistants=Assistants(database, threads=threads, cancellation=cancellation),
         threads=threads,
-        runs=Runs(database, wakeups=wakeups, cancellation=cancellation, streams=streams),
+        runs=runs,
+        crons=Crons(database, runs=runs),
         leases=Leases(
             database,
             storage=storage,

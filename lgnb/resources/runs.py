@@ -59,7 +59,7 @@ class Runs:
             acceptance = await _accept(
                 connection, thread_id, request, request_id=request_id, headers=headers_configurable
             )
-        await self._announce([acceptance])
+        await self.announce([acceptance])
         return shown(acceptance.run)
 
     async def create_batch(self, requests: list[RunRequest], *, request_id: str | None = None) -> list[Run]:
@@ -68,7 +68,7 @@ class Runs:
             accepted = [
                 await _accept(connection, None, request, request_id=request_id, headers=None) for request in requests
             ]
-        await self._announce(accepted)
+        await self.announce(accepted)
         return [shown(acceptance.run) for acceptance in accepted]
 
     async def list(self, thread_id: UUID, *, limit: int = 10, offset: int = 0, status: str | None = None) -> list[Run]:
@@ -164,7 +164,13 @@ class Runs:
             run.thread_id, run.run_id, action="interrupt", reason="The client that waited for this run disconnected."
         )
 
-    async def _announce(self, accepted: list[Acceptance]) -> None:
+    async def accept(
+        self, connection: Connection, thread_id: UUID | None, request: RunRequest, *, configurable: dict[str, str]
+    ) -> Acceptance:
+        """Accept a run as part of the caller's transaction; `announce` it when that is committed."""
+        return await _accept(connection, thread_id, request, request_id=None, headers=configurable)
+
+    async def announce(self, accepted: Sequence[Acceptance]) -> None:
         """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""
         for acceptance in accepted:
             try:

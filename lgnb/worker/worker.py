@@ -29,6 +29,7 @@ from ..models.runs import ClaimedRun, RunOutcome
 from ..resources import Resources
 from ..settings import Settings
 from .call_server import CallServer
+from .cron_tick import CronTick
 from .execution import Ending, Execution, RunReturned
 from .expiry import StoreSweeper
 from .graph_store import GraphStore
@@ -92,6 +93,9 @@ class Worker:
         await self._begin_lease()
         background = [
             asyncio.create_task(Sweeper(self._resources.leases, period_seconds=1.0).run(), name="lgnb-sweeper"),
+            asyncio.create_task(
+                CronTick(self._resources.crons, period_seconds=self._settings.poll_seconds).run(), name="lgnb-crons"
+            ),
             asyncio.create_task(StoreSweeper(self._resources.store).run(), name="lgnb-store-sweeper"),
             asyncio.create_task(self._listen(), name="lgnb-wakeups"),
             asyncio.create_task(self._calls.run(), name="lgnb-calls"),
