@@ -22,10 +22,12 @@ from lgnb.db.migrate import migrate
 from lgnb.errors import LgnbError, SettingsError
 from lgnb.graphs.configuration import configuration_of
 from lgnb.graphs.project import Project
+from lgnb.graphs.webhook_section import filled_headers
 from lgnb.queue import Queue
 from lgnb.resources import Resources, build_resources
 from lgnb.settings import Settings
 from lgnb.worker.supervisor import Supervisor
+from lgnb.worker.webhook_delivery import WebhookDelivery
 
 from .host import Host
 from .keys import Keys, configured_keys
@@ -99,7 +101,9 @@ class LgnbServer(ExtensionApp):
     async def _build(self) -> Resources:
         """Build and start every part; what is on the stack is stopped in reverse order."""
         settings = self.host.settings
-        configuration = configuration_of(Project.of(settings.config))
+        project = Project.of(settings.config)
+        configuration = configuration_of(project)
+        headers = filled_headers(configuration.webhooks.headers, {**project.env, **os.environ})
         postgres_uri, redis_uri = settings.postgres_uri, settings.redis_uri
         if not (postgres_uri and redis_uri):
             pair = await embedded.acquire(settings.data_dir)
@@ -122,6 +126,10 @@ class LgnbServer(ExtensionApp):
         self._stack.push_async_callback(resources.close)
         refreshing = asyncio.ensure_future(self._refresh(resources))
         self._stack.push_async_callback(_cancelled, refreshing)
+
+        delivery = WebhookDelivery(resources.webhooks, headers=headers, secret=settings.webhook_secret)
+        delivering = asyncio.ensure_future(delivery.run())
+        self._stack.push_async_callback(_cancelled, delivering)
 
         async def take_over(pid: int) -> None:
             await resources.leases.release_process(host_name=socket.gethostname(), pid=pid)

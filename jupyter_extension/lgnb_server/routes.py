@@ -10,6 +10,7 @@ from lgnb.models.crons import Cron
 from lgnb.models.runs import Run
 from lgnb.models.store import Item
 from lgnb.models.threads import Thread
+from lgnb.models.webhooks import Delivery
 
 from . import bodies
 from .handlers import assistants, crons, runs, store, system, threads
@@ -408,6 +409,24 @@ _RUN_ROUTES = (
         summary="Delete a run with the checkpoints it wrote.",
         answer="Nothing.",
         status=204,
+        **_RUNS_WRITE,
+    ),
+    Route(
+        method="GET",
+        path="/threads/{thread_id}/runs/{run_id}/webhooks",
+        handler=runs.RunWebhooksHandler,
+        summary="List what the webhook of a run was told, with every try.",
+        answer="Deliveries, oldest first.",
+        returns=list[Delivery],
+        **_RUNS_READ,
+    ),
+    Route(
+        method="POST",
+        path="/threads/{thread_id}/runs/{run_id}/webhooks/redeliver",
+        handler=runs.RunWebhooksAgainHandler,
+        summary="Tell the webhook of a run once more.",
+        answer="The deliveries, pending.",
+        returns=list[Delivery],
         **_RUNS_WRITE,
     ),
     Route(

@@ -9,9 +9,11 @@ from pydantic import Field, model_validator
 
 from ..errors import SettingsError
 from ..models.store import AnnKind, Distance, IndexConfig, StoreConfig, VectorType
+from ..models.webhooks import WebhookConfig
 from .embedding import load_embedder
 from .project import Project
 from .sections import Section, read_section, unknown_keys
+from .webhook_section import webhook_config
 
 # What pgvector can index; longer vectors are compared one by one.
 _MOST_DIMS: dict[VectorType, int] = {"vector": 2000, "halfvec": 4000}
@@ -26,6 +28,7 @@ class Configuration:
     """
 
     store: StoreConfig = field(default_factory=StoreConfig)
+    webhooks: WebhookConfig = field(default_factory=WebhookConfig)
     warnings: tuple[str, ...] = ()
 
 
@@ -78,7 +81,8 @@ def configuration_of(project: Project) -> Configuration:
         SettingsError: a value is wrong, or code named in the configuration cannot be loaded.
     """
     warnings: list[str] = []
-    return Configuration(store=_store(project, warnings), warnings=tuple(warnings))
+    store, webhooks = _store(project, warnings), webhook_config(project, warnings)
+    return Configuration(store=store, webhooks=webhooks, warnings=tuple(warnings))
 
 
 def _store(project: Project, warnings: list[str]) -> StoreConfig:

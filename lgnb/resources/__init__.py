@@ -23,6 +23,7 @@ from .store import Store
 from .streams import RunStreams
 from .system import System
 from .threads import Threads
+from .webhooks import Webhooks
 
 __all__ = ["Resources", "build_resources"]
 
@@ -37,6 +38,7 @@ class Resources:
     crons: Crons
     leases: Leases
     store: Store
+    webhooks: Webhooks
     system: System
     storage: PostgresStorage
     events: EventLog
@@ -64,13 +66,14 @@ async def build_resources(
     streams = RunStreams(database, events=events, bells=bells)
     store = Store(database, config=configuration.store)
     await store.prepare()
+    webhooks = Webhooks(database, config=configuration.webhooks)
     threads = Threads(database, storage=storage, calls=calls, cancellation=cancellation)
-    runs = Runs(database, wakeups=wakeups, cancellation=cancellation, streams=streams)
+    runs = Runs(database, wakeups=wakeups, cancellation=cancellation, streams=streams, webhooks=webhooks)
     return Resources(
         assistants=Assistants(database, threads=threads, cancellation=cancellation),
         threads=threads,
         runs=runs,
-        crons=Crons(database, runs=runs),
+        crons=Crons(database, runs=runs, webhooks=webhooks),
         leases=Leases(
             database,
             storage=storage,
@@ -78,8 +81,10 @@ async def build_resources(
             wakeups=wakeups,
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
+            webhooks=webhooks,
         ),
         store=store,
+        webhooks=webhooks,
         system=System(database, queue=queue, settings=settings, store=store),
         storage=storage,
         events=events,

@@ -22,6 +22,7 @@ from .acceptance import Acceptance, assistant_of
 from .reserved import clean_config, clean_metadata, without_reserved_keys
 from .runs import Runs
 from .schedules import Schedule
+from .webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -60,20 +61,22 @@ class CronChange:
 
 
 class Crons:
-    def __init__(self, database: Database, *, runs: Runs) -> None:
+    def __init__(self, database: Database, *, runs: Runs, webhooks: Webhooks) -> None:
         self._database = database
         self._runs = runs
+        self._webhooks = webhooks
 
     async def create(self, assistant_id: str, change: CronChange, *, thread_id: UUID | None = None) -> Cron:
         """Create a cron; with a thread its runs happen there, without one each gets a thread of its own.
 
         Raises:
-            InvalidRequest: the schedule or the time zone cannot be used.
+            InvalidRequest: the schedule, the time zone or the webhook cannot be used.
             AssistantNotFound, ThreadNotFound: as they say.
             InvalidState: both `context` and `config.configurable` are given.
         """
         cron_id = new_id()
         schedule = Schedule(change.schedule or "", change.timezone)
+        await self._webhooks.check(change.payload.get("webhook"))
         async with self._database.transaction() as connection:
             try:
                 assistant = await assistant_of(connection, assistant_id)
@@ -149,11 +152,12 @@ class Crons:
 
         Raises:
             InvalidState: nothing is given.
-            InvalidRequest: the schedule or the time zone cannot be used.
+            InvalidRequest: the schedule, the time zone or the webhook cannot be used.
         """
         given = change.given
         if not given:
             raise InvalidState("The request changes nothing.")
+        await self._webhooks.check(change.payload.get("webhook"))
         async with self._database.transaction() as connection:
             crons = CronRepository(connection)
             cron = await crons.lock(cron_id)

@@ -11,6 +11,7 @@ import pytest
 from lgnb.errors import EmbeddingFailed, SettingsError
 from lgnb.graphs.configuration import Configuration, configuration_of
 from lgnb.graphs.project import Project
+from lgnb.graphs.webhook_section import filled_headers
 
 _EMBED = """
 from sibling import SIZE
@@ -108,3 +109,40 @@ def test_keys_that_nobody_honours_are_named(folder: Path) -> None:
     warnings = _configured(folder, store={"ttl": {"ttl": 1}, "indx": {}}).warnings
 
     assert [name for name in ("store.indx", "store.ttl.ttl") if not any(name in line for line in warnings)] == []
+
+
+def test_a_url_block_makes_https_the_rule(folder: Path) -> None:
+    assert not _configured(folder).webhooks.policy.require_https
+    policy = _configured(folder, webhooks={"url": {"allowed_ports": [443]}}).webhooks.policy
+    assert (policy.require_https, policy.max_url_length, policy.allowed_ports) == (True, 2048, (443,))
+
+
+def test_headers_are_filled_from_variables_with_the_prefix(folder: Path) -> None:
+    config = _configured(folder, webhooks={"headers": {"X-Key": "a ${{ env.LG_WEBHOOK_KEY }}!"}}).webhooks
+
+    assert filled_headers(config.headers, {"LG_WEBHOOK_KEY": "hush"}) == {"X-Key": "a hush!"}
+    with pytest.raises(SettingsError, match="LG_WEBHOOK_KEY"):
+        filled_headers(config.headers, {})
+    with pytest.raises(SettingsError, match="X-Key"):
+        filled_headers(config.headers, {"LG_WEBHOOK_KEY": "a\r\nB: c"})
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ({"headers": {"X": "${{ env.HOME }}"}}, "HOME"),
+        ({"headers": {"Bad Name": "x"}}, "Bad Name"),
+        ({"headers": {"Host": "x"}}, "Host"),
+        ({"headers": {"X-Lgnb-Signature": "x"}}, "X-Lgnb-Signature"),
+        ({"allowed_fields": ["run_id", "secret"]}, "allowed_fields"),
+        ({"url": {"max_url_length": 0}}, "max_url_length"),
+    ],
+)
+def test_what_is_wrong_with_webhooks_is_named(folder: Path, section: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        _configured(folder, webhooks=section)
+
+
+def test_webhooks_can_be_switched_off(folder: Path) -> None:
+    assert _configured(folder).webhooks.enabled
+    assert not _configured(folder, http={"disable_webhooks": True}).webhooks.enabled
