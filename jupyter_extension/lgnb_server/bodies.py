@@ -174,6 +174,11 @@ class Ttl(Body):
     ttl: float = Field(gt=0, le=5_256_000)
     strategy: TtlStrategy = "delete"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _number_is_minutes(cls, value: Any) -> Any:
+        return {"ttl": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
     def as_thread_ttl(self) -> ThreadTtl:
         return ThreadTtl(ttl_minutes=self.ttl, strategy=self.strategy)
 

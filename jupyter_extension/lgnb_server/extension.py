@@ -102,7 +102,7 @@ class LgnbServer(ExtensionApp):
         """Build and start every part; what is on the stack is stopped in reverse order."""
         settings = self.host.settings
         project = Project.of(settings.config)
-        configuration = configuration_of(project)
+        configuration = configuration_of(project, thread_ttl=settings.thread_ttl)
         headers = filled_headers(configuration.webhooks.headers, {**project.env, **os.environ})
         postgres_uri, redis_uri = settings.postgres_uri, settings.redis_uri
         if not (postgres_uri and redis_uri):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, cast
 
 from pydantic import Field, model_validator
 
 from ..errors import SettingsError
 from ..models.store import AnnKind, Distance, IndexConfig, StoreConfig, VectorType
+from ..models.threads import ThreadTtl, ThreadTtlConfig, TtlStrategy
 from ..models.webhooks import WebhookConfig
 from .embedding import load_embedder
 from .project import Project
@@ -29,7 +32,19 @@ class Configuration:
 
     store: StoreConfig = field(default_factory=StoreConfig)
     webhooks: WebhookConfig = field(default_factory=WebhookConfig)
+    thread_ttl: ThreadTtlConfig = field(default_factory=ThreadTtlConfig)
     warnings: tuple[str, ...] = ()
+
+
+class _ThreadTtl(Section):
+    strategy: TtlStrategy = "delete"
+    default_ttl: float | None = Field(default=None, gt=0)
+    sweep_interval_minutes: float = Field(default=5.0, gt=0)
+    sweep_limit: int = Field(default=10_000, gt=0)
+
+
+class _Checkpointer(Section):
+    ttl: _ThreadTtl | None = None
 
 
 class _Ttl(Section):
@@ -74,15 +89,50 @@ class _Store(Section):
     index: _Index | None = None
 
 
-def configuration_of(project: Project) -> Configuration:
+def configuration_of(project: Project, *, thread_ttl: str | None = None) -> Configuration:
     """Check the sections and load the code that they name.
+
+    Args:
+        thread_ttl: minutes, or the JSON of `checkpointer.ttl`, in place of what the file says there.
 
     Raises:
         SettingsError: a value is wrong, or code named in the configuration cannot be loaded.
     """
     warnings: list[str] = []
     store, webhooks = _store(project, warnings), webhook_config(project, warnings)
-    return Configuration(store=store, webhooks=webhooks, warnings=tuple(warnings))
+    return Configuration(
+        store=store,
+        webhooks=webhooks,
+        thread_ttl=_thread_ttl(project, thread_ttl, warnings),
+        warnings=tuple(warnings),
+    )
+
+
+def _thread_ttl(project: Project, override: str | None, warnings: list[str]) -> ThreadTtlConfig:
+    checkpointer = read_section(_Checkpointer, project.checkpointer, name="checkpointer", path=project.path)
+    names = unknown_keys(checkpointer, name="checkpointer")
+    warnings += (f"langgraph.json: {name!r} is not honoured yet." for name in names)
+    section = checkpointer.ttl or _ThreadTtl()
+    if override is not None:
+        section = _overriding_ttl(override)
+    default = section.default_ttl
+    return ThreadTtlConfig(
+        default=None if default is None else ThreadTtl(ttl_minutes=default, strategy=section.strategy),
+        sweep_interval_minutes=section.sweep_interval_minutes,
+        sweep_limit=section.sweep_limit,
+    )
+
+
+def _overriding_ttl(text: str) -> _ThreadTtl:
+    try:
+        given: Any = json.loads(text)
+    except ValueError:
+        given = None
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        given = {"default_ttl": given}
+    if not isinstance(given, dict):
+        raise SettingsError(f"thread_ttl is {text[:64]!r}, but must be a number of minutes or a JSON object.")
+    return read_section(_ThreadTtl, cast("dict[str, Any]", given), name="thread_ttl", path=Path("LGNB_THREAD_TTL"))
 
 
 def _store(project: Project, warnings: list[str]) -> StoreConfig:

@@ -67,8 +67,16 @@ async def build_resources(
     store = Store(database, config=configuration.store)
     await store.prepare()
     webhooks = Webhooks(database, config=configuration.webhooks)
-    threads = Threads(database, storage=storage, calls=calls, cancellation=cancellation)
-    runs = Runs(database, wakeups=wakeups, cancellation=cancellation, streams=streams, webhooks=webhooks)
+    ttl = configuration.thread_ttl
+    threads = Threads(database, storage=storage, calls=calls, cancellation=cancellation, ttl=ttl)
+    runs = Runs(
+        database,
+        wakeups=wakeups,
+        cancellation=cancellation,
+        streams=streams,
+        webhooks=webhooks,
+        default_ttl=ttl.default,
+    )
     return Resources(
         assistants=Assistants(database, threads=threads, cancellation=cancellation),
         threads=threads,

@@ -22,7 +22,7 @@ from ..errors import (
 from ..models.ids import new_id
 from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus
 from ..models.streams import StreamEvent
-from ..models.threads import Thread
+from ..models.threads import Thread, ThreadTtl
 from ..queue.wakeups import WakeUps
 from .acceptance import Acceptance, assistant_of, prepare, refuse_second_answer
 from .cancellation import Cancellation, delete_run
@@ -41,12 +41,14 @@ class Runs:
         cancellation: Cancellation,
         streams: RunStreams,
         webhooks: Webhooks,
+        default_ttl: ThreadTtl | None,
     ) -> None:
         self._database = database
         self._wakeups = wakeups
         self._cancellation = cancellation
         self._streams = streams
         self._webhooks = webhooks
+        self._default_ttl = default_ttl
 
     async def create(
         self,
@@ -231,7 +233,11 @@ class Runs:
         )
         if existing is None:
             created = await threads.insert(
-                prepared.thread_id, metadata=prepared.thread_metadata, config=prepared.thread_config, status="busy"
+                prepared.thread_id,
+                metadata=prepared.thread_metadata,
+                config=prepared.thread_config,
+                status="busy",
+                ttl=self._default_ttl,
             )
             if created is None:
                 # Somebody created the thread since we looked; begin again with the row locked.

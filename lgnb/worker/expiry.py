@@ -1,16 +1,18 @@
-"""Deletes what has expired, again and again: items of the store."""
+"""Deletes what has expired, again and again: items of the store, and threads or their older checkpoints."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from ..errors import DatabaseUnavailable
 from ..resources.store import Store
+from ..resources.threads import Threads
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 1000
+_ITEMS_AT_ONCE = 1000
 
 
 class StoreSweeper:
@@ -18,14 +20,37 @@ class StoreSweeper:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._period_seconds = store.config.sweep_interval_minutes * 60
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        while True:
-            await asyncio.sleep(self._period_seconds)
-            try:
-                while await self._store.sweep(limit=_AT_ONCE) == _AT_ONCE:
-                    pass
-            except DatabaseUnavailable:
-                logger.warning("Expired items of the store could not be deleted: Postgres does not answer.")
+        await _repeat(self._sweep, period_seconds=self._store.config.sweep_interval_minutes * 60)
+
+    async def _sweep(self) -> None:
+        while await self._store.sweep(limit=_ITEMS_AT_ONCE) == _ITEMS_AT_ONCE:
+            pass
+
+
+class ThreadSweeper:
+    """Any number may sweep at once: threads are skipped while another one holds them."""
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        await _repeat(self._sweep, period_seconds=self._threads.ttl_config.sweep_interval_minutes * 60)
+
+    async def _sweep(self) -> None:
+        if count := await self._threads.expire():
+            logger.info("%d threads had expired.", count)
+
+
+async def _repeat(sweep: Callable[[], Awaitable[None]], *, period_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(period_seconds)
+        try:
+            await sweep()
+        except DatabaseUnavailable:
+            logger.warning("What has expired could not be deleted: Postgres does not answer.")
+        except Exception:  # whatever one thread or item brings about, the loop has to survive
+            logger.exception("What has expired could not be deleted.")

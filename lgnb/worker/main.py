@@ -35,7 +35,7 @@ def run_worker(settings: Settings) -> int:
 
 async def _run(settings: Settings) -> int:
     project = Project.of(settings.config)
-    configuration = configuration_of(project)
+    configuration = configuration_of(project, thread_ttl=settings.thread_ttl)
     for warning in (*project.warnings, *configuration.warnings):
         logger.warning("%s", warning)
     async with contextlib.AsyncExitStack() as stack:

@@ -31,7 +31,7 @@ from ..settings import Settings
 from .call_server import CallServer
 from .cron_tick import CronTick
 from .execution import Ending, Execution, RunReturned
-from .expiry import StoreSweeper
+from .expiry import StoreSweeper, ThreadSweeper
 from .graph_store import GraphStore
 from .heartbeat import Heartbeat
 from .inputs import input_of
@@ -96,6 +96,7 @@ class Worker:
             asyncio.create_task(
                 CronTick(self._resources.crons, period_seconds=self._settings.poll_seconds).run(), name="lgnb-crons"
             ),
+            asyncio.create_task(ThreadSweeper(self._resources.threads).run(), name="lgnb-thread-sweeper"),
             asyncio.create_task(StoreSweeper(self._resources.store).run(), name="lgnb-store-sweeper"),
             asyncio.create_task(self._listen(), name="lgnb-wakeups"),
             asyncio.create_task(self._calls.run(), name="lgnb-calls"),

@@ -12,6 +12,7 @@ from lgnb.errors import EmbeddingFailed, SettingsError
 from lgnb.graphs.configuration import Configuration, configuration_of
 from lgnb.graphs.project import Project
 from lgnb.graphs.webhook_section import filled_headers
+from lgnb.models.threads import ThreadTtl, ThreadTtlConfig
 
 _EMBED = """
 from sibling import SIZE
@@ -146,3 +147,24 @@ def test_what_is_wrong_with_webhooks_is_named(folder: Path, section: dict[str, A
 def test_webhooks_can_be_switched_off(folder: Path) -> None:
     assert _configured(folder).webhooks.enabled
     assert not _configured(folder, http={"disable_webhooks": True}).webhooks.enabled
+
+
+def test_the_ttl_of_threads_comes_from_the_checkpointer_or_the_environment(folder: Path) -> None:
+    section = {"ttl": {"strategy": "keep_latest", "default_ttl": 5, "sweep_interval_minutes": 1, "sweep_limit": 3}}
+    path = folder / "langgraph.json"
+    path.write_text(json.dumps({"graphs": {"a": "a:g"}, "checkpointer": {**section, "serde": {}}}))
+    project = Project.load(path)
+
+    of_file = configuration_of(project)
+    of_number = configuration_of(project, thread_ttl="30").thread_ttl
+    of_json = configuration_of(project, thread_ttl='{"default_ttl": 2, "strategy": "keep_latest"}').thread_ttl
+
+    assert of_file.thread_ttl == ThreadTtlConfig(
+        default=ThreadTtl(ttl_minutes=5, strategy="keep_latest"), sweep_interval_minutes=1, sweep_limit=3
+    )
+    assert of_number == ThreadTtlConfig(default=ThreadTtl(ttl_minutes=30, strategy="delete"))
+    assert of_json == ThreadTtlConfig(default=ThreadTtl(ttl_minutes=2, strategy="keep_latest"))
+    assert any("checkpointer.serde" in warning for warning in of_file.warnings)
+    for wrong in ("soon", "[1]", "-1", "true", '{"strategy": "burn"}'):
+        with pytest.raises(SettingsError, match="thread_ttl"):
+            configuration_of(project, thread_ttl=wrong)
