@@ -245,7 +245,7 @@ class Checkpoint(Body):
 class StateRead(Body):
     checkpoint: Checkpoint
     subgraphs: bool = False
-    select: list[StateColumn] | None = None
+    select: list[str] | None = None
 
 
 class StateUpdate(Body):
@@ -259,8 +259,8 @@ class StateHistory(Body):
     limit: Limit = 1
     before: str | Object | None = None
     metadata: Object | None = None
-    checkpoint: Checkpoint | None = None
-    select: list[StateColumn] | None = None
+    checkpoint: str | Object | None = None
+    select: list[str] | None = None
 
 
 class RunCreate(Body):

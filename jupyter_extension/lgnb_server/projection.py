@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from lgnb.errors import InvalidRequest
@@ -27,6 +27,26 @@ def project(row: Mapping[str, Any], select: Iterable[str] | None) -> dict[str, A
         return dict(row)
     wanted = set(select)
     return {name: value for name, value in row.items() if name in wanted}
+
+
+def project_state(state: Mapping[str, Any], select: Sequence[str] | None, *, columns: Sequence[str]) -> dict[str, Any]:
+    """Only the selected parts of a ThreadState; `values.<key>` selects one key of its values.
+
+    Raises:
+        InvalidRequest: a name is none of `columns`.
+    """
+    keys: set[str] = set()
+    for name in select or ():
+        root, dot, key = name.partition(".")
+        if root == "values" and dot and key:
+            keys.add(key)
+        elif name not in columns:
+            raise InvalidRequest(f"select holds {name[:64]!r}, but allows only {', '.join(columns)} and values.<key>.")
+    projected = project(state, select)
+    if keys and "values" not in projected and isinstance(values := state.get("values"), Mapping):
+        fields = cast(Mapping[str, Any], values)
+        projected["values"] = {key: value for key, value in fields.items() if key in keys}
+    return projected
 
 
 def parse_extract(extract: Mapping[str, str], *, columns: Iterable[str]) -> dict[str, Path]:

@@ -6,6 +6,7 @@ A ring carries no data; whoever hears it reads the log. A lost ring costs one lo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from .events import END
 logger = logging.getLogger(__name__)
 
 _RECONNECT_SECONDS = 0.5
+_CONFIRM_SECONDS = 1.0
 
 
 class Bell:
@@ -48,9 +50,10 @@ class Bells:
     """Subscribe with `listening(run_id)`; wait on the bell it yields."""
 
     def __init__(self, queue: Queue) -> None:
-        self._redis = queue.redis
+        self._redis = queue.patient
         self._keys = queue.keys
         self._listeners: dict[str, set[Bell]] = {}
+        self._subscribed: dict[str, asyncio.Event] = {}
         self._pubsub: Any = None
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
@@ -80,11 +83,14 @@ class Bells:
         listeners.add(bell)
         try:
             if len(listeners) == 1:
+                self._subscribed[channel] = asyncio.Event()
                 await self._tell("subscribe", channel)
+            await self._confirmed(channel)
             yield bell
         finally:
             listeners.discard(bell)
             if not listeners and self._listeners.pop(channel, None) is not None:
+                self._subscribed.pop(channel, None)
                 await self._tell("unsubscribe", channel)
 
     async def _tell(self, verb: str, channel: str) -> None:
@@ -96,6 +102,13 @@ class Bells:
             # The reader sees the broken connection too, reconnects and subscribes to everything again.
             logger.debug("Could not %s %s", verb, channel)
 
+    async def _confirmed(self, channel: str) -> None:
+        """Wait until Redis has said that the subscription holds; whoever looks earlier may miss the next ring."""
+        if self.connected:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CONFIRM_SECONDS):
+                    await self._subscribed[channel].wait()
+
     async def _run(self) -> None:
         while not self._stopped:
             try:
@@ -104,12 +117,12 @@ class Bells:
                 # Once per loss, not once per attempt.
                 if not self._lost:
                     logger.warning("The bell connection to Redis broke (%s); connecting again.", type(error).__name__)
+                    self._ring_all()
                 self._lost = True
-                self._ring_all()
                 await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
-        async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+        async with self._redis.pubsub() as pubsub:
             # A first channel opens the connection, so that listening works before anybody subscribes.
             await pubsub.subscribe(f"{self._keys.prefix}:bells", *self._listeners)
             self._pubsub = pubsub
@@ -119,13 +132,18 @@ class Bells:
                 while True:
                     message = await pubsub.get_message(timeout=None)
                     if message is not None:
-                        self._ring(message["channel"].decode(), message["data"].decode())
+                        self._hear(message)
             finally:
                 self._pubsub = None
 
-    def _ring(self, channel: str, event: str) -> None:
-        for bell in self._listeners.get(channel, ()):
-            bell.ring(event)
+    def _hear(self, message: dict[str, Any]) -> None:
+        channel = message["channel"].decode()
+        if message["type"] == "subscribe":
+            if (subscribed := self._subscribed.get(channel)) is not None:
+                subscribed.set()
+        elif message["type"] == "message":
+            for bell in self._listeners.get(channel, ()):
+                bell.ring(message["data"].decode())
 
     def _ring_all(self) -> None:
         for listeners in self._listeners.values():

@@ -42,6 +42,7 @@ class Reply:
 class Calls:
     def __init__(self, queue: Queue) -> None:
         self._redis = queue.redis
+        self._patient = queue.patient
         self._keys = queue.keys
 
     async def request(
@@ -62,7 +63,7 @@ class Calls:
                 pipe.lpush(self._keys.calls(graph_id), body)
                 pipe.expire(self._keys.calls(graph_id), _KEPT_SECONDS)
                 await pipe.execute()
-            answer = await self._redis.blpop([self._keys.reply(call_id)], timeout=timeout_seconds)
+            answer = await self._patient.blpop([self._keys.reply(call_id)], timeout=timeout_seconds)
         if answer is None:
             raise WorkerUnavailable(
                 f"No worker that serves graph {graph_id!r} answered within {timeout_seconds:g} s; is one running?"
@@ -73,7 +74,7 @@ class Calls:
         """The next call for one of these graphs that is still worth answering."""
         keys = {self._keys.calls(graph_id): graph_id for graph_id in graph_ids}
         with translated():
-            found = await self._redis.brpop(list(keys), timeout=timeout_seconds)
+            found = await self._patient.brpop(list(keys), timeout=timeout_seconds)
         if found is None:
             return None
         key, body = found

@@ -16,6 +16,9 @@ from redis.retry import Retry
 from ..errors import QueueUnavailable
 from .keys import Keys
 
+# A Redis that stands still is as good as none; nobody waits longer for what is only speed.
+_REPLY_SECONDS = 2.0
+
 
 @contextmanager
 def translated() -> Generator[None]:
@@ -42,19 +45,26 @@ class Queue:
     def __init__(self, uri: str, *, prefix: str, max_connections: int = 256) -> None:
         self.keys = Keys(prefix)
         # Any: redis-py types every reply as a union of what it may be with and without decoding.
-        self.redis: Any = self._client(uri, max_connections=max_connections)
+        self.redis: Any = self._client(uri, max_connections=max_connections, reply_seconds=_REPLY_SECONDS)
+        # For commands that wait for something to happen, and for subscriptions: their silence is no failure.
+        self.patient: Any = self._client(uri, max_connections=max_connections, reply_seconds=None)
         self.append_events_script: Any = self._script("append_events")
 
-    @staticmethod
-    def _client(uri: str, *, max_connections: int) -> Redis:
+    def _client(self, uri: str, *, max_connections: int, reply_seconds: float | None) -> Redis:
+        # A peer that vanished without a word is noticed by the system, where there is a network in between.
+        network: dict[str, Any] = {} if uri.startswith("unix:") else {"socket_keepalive": True}
         pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
             uri,
             max_connections=max_connections,
             timeout=5,
+            # Shown by CLIENT LIST.
+            client_name=self.keys.prefix,
+            socket_timeout=reply_seconds,
             socket_connect_timeout=2,
             health_check_interval=15,
             # A lost connection is told to the caller at once: each has its own way to go on.
             retry=Retry(NoBackoff(), 1),
+            **network,
         )
         return Redis.from_pool(pool)
 
@@ -70,6 +80,7 @@ class Queue:
     async def close(self) -> None:
         """Close every connection; safe to call twice."""
         await self.redis.aclose()
+        await self.patient.aclose()
 
     def stats(self) -> dict[str, Any]:
         pool = self.redis.connection_pool

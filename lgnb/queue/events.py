@@ -42,7 +42,10 @@ class EventLog:
     async def append(
         self, run_id: UUID, *, attempt: int, events: Sequence[tuple[int, str, bytes]], ended: bool = False
     ) -> bool:
-        """Append (number, name, data) triples in one round trip; False when a newer attempt has written already."""
+        """Append (number, name, data) triples in one round trip; False when a newer attempt has written already.
+
+        Numbers that are there already are left out, so a batch may be sent again when its fate is not known.
+        """
         arguments: list[Any] = [attempt, self._ttl_ms if ended else self._live_ttl_ms, self._keys.run_bell(run_id)]
         for event in events:
             arguments.extend(event)
@@ -50,7 +53,7 @@ class EventLog:
             last = await self._queue.append_events_script(
                 keys=[self._keys.run_events(run_id), self._keys.run_fence(run_id)], args=arguments
             )
-        return bool(last)
+        return last is not None
 
     async def append_end(self, run_id: UUID, *, attempt: int, number: int, status: str) -> bool:
         """Close the log. The status must be committed in Postgres by then."""

@@ -21,6 +21,7 @@ class Signals:
 
     def __init__(self, queue: Queue) -> None:
         self._redis = queue.redis
+        self._patient = queue.patient
         self._channel = queue.keys.signals
         self._task: asyncio.Task[None] | None = None
 
@@ -43,7 +44,7 @@ class Signals:
         lost = False
         while True:
             try:
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                async with self._patient.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(self._channel)
                     lost = False
                     while True:

@@ -16,6 +16,7 @@ _TOKEN_SECONDS = 60
 class WakeUps:
     def __init__(self, queue: Queue) -> None:
         self._redis = queue.redis
+        self._patient = queue.patient
         self._keys = queue.keys
 
     async def ring(self, graph_id: str) -> None:
@@ -32,4 +33,4 @@ class WakeUps:
         """Wait for a token of one of these graphs; False when none came in time."""
         keys = [self._keys.wake(graph_id) for graph_id in graph_ids]
         with translated():
-            return await self._redis.blpop(keys, timeout=timeout_seconds) is not None
+            return await self._patient.blpop(keys, timeout=timeout_seconds) is not None

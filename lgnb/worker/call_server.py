@@ -32,14 +32,18 @@ from .loops import GraphLoops
 logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.5
-_MOST_AT_ONCE = 16
 
 # What the graph library raises for a request that makes no sense to it.
 _REFUSALS = (ValueError, InvalidUpdateError, EmptyInputError)
 
 
 class CallServer:
-    """Takes calls for its graphs until cancelled. A call answered twice does no harm: its caller reads one reply."""
+    """Takes calls for its graphs until cancelled. A call answered twice does no harm: its caller reads one reply.
+
+    Args:
+        most_at_once: each call holds one database connection while its graph uses a second one, so this must be
+            smaller than the pool.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class CallServer:
         graph_loops: GraphLoops,
         graph_ids: Sequence[str],
         store: GraphStore,
+        most_at_once: int,
     ) -> None:
         self._resources = resources
         self._registry = registry
@@ -56,7 +61,7 @@ class CallServer:
         self._graph_ids = graph_ids
         self._store = store
         self._loop = asyncio.get_running_loop()
-        self._room = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._room = asyncio.Semaphore(most_at_once)
         self._methods: dict[str, Callable[[Call], Awaitable[Any]]] = {
             "update_state": self._update_state,
             "bulk_update_state": self._bulk_update_state,
@@ -67,30 +72,34 @@ class CallServer:
             return
         async with asyncio.TaskGroup() as answering:
             while True:
-                async with self._room:
-                    try:
-                        call = await self._resources.calls.next(self._graph_ids, timeout_seconds=5.0)
-                    except QueueUnavailable:
-                        await asyncio.sleep(_PAUSE_SECONDS)
-                        continue
-                if call is not None:
-                    answering.create_task(self._answer(call))
+                await self._room.acquire()
+                call = await self._next()
+                if call is None:
+                    self._room.release()
+                else:
+                    answering.create_task(self._answer(call)).add_done_callback(lambda _: self._room.release())
+
+    async def _next(self) -> Call | None:
+        try:
+            return await self._resources.calls.next(self._graph_ids, timeout_seconds=5.0)
+        except QueueUnavailable:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return None
 
     async def _answer(self, call: Call) -> None:
-        async with self._room:
-            try:
-                reply = Reply(result=await self._methods[call.method](call))
-            except LgnbError as error:
-                reply = failure(error)
-            except _REFUSALS as error:
-                reply = failure(InvalidState(str(error)))
-            except Exception as error:  # a user's graph or factory may raise anything
-                logger.exception("Call %s of graph %s failed", call.method, call.graph_id)
-                reply = failure(InvalidState(f"The graph failed: {type(error).__name__}: {error}"))
-            try:
-                await self._resources.calls.answer(call, reply)
-            except QueueUnavailable:
-                logger.warning("Redis does not answer: the caller of %s will give up.", call.method)
+        try:
+            reply = Reply(result=await self._methods[call.method](call))
+        except LgnbError as error:
+            reply = failure(error)
+        except _REFUSALS as error:
+            reply = failure(InvalidState(str(error)))
+        except Exception as error:  # a user's graph or factory may raise anything
+            logger.exception("Call %s of graph %s failed", call.method, call.graph_id)
+            reply = failure(InvalidState(f"The graph failed: {type(error).__name__}: {error}"))
+        try:
+            await self._resources.calls.answer(call, reply)
+        except QueueUnavailable:
+            logger.warning("Redis does not answer: the caller of %s will give up.", call.method)
 
     async def _update_state(self, call: Call) -> dict[str, Any]:
         update = StateUpdate(call.params["values"], call.params.get("as_node"))

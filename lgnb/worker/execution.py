@@ -163,7 +163,7 @@ class Execution:
             )
         if self._stop in ("interrupt", "rollback"):
             kind = "UserInterrupt" if self._stop == "interrupt" else "UserRollback"
-            values = self._values if self._stop == "interrupt" and self._values is not None else {}
+            values = self._values if self._values is not None else {}
             error = {"error": kind, "message": self._stop_message}
             return Ending(status="interrupted", result=encode(values), error=error)
         if self._stop == "return":

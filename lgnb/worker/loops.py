@@ -89,7 +89,8 @@ class LoopThread:
     def stop(self) -> None:
         """Ask the thread to end; one that is blocked ends with the process."""
         self._stopping = True
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        with contextlib.suppress(RuntimeError):  # it has ended already
+            self.loop.call_soon_threadsafe(self.loop.stop)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -97,6 +98,7 @@ class LoopThread:
             # A task that calls sys.exit() ends run_forever; the other runs of this loop go on.
             with contextlib.suppress(SystemExit, KeyboardInterrupt):
                 self.loop.run_forever()
+        self.loop.close()
 
     def _answer(self) -> None:
         self._answer_pending = False

@@ -34,10 +34,14 @@ class Publisher:
         self._number = 0
         self._task: asyncio.Task[None] | None = None
         self._scheduled = False
+        self._closed = False
         self.outdated = False
 
     def publish(self, event: str, data: bytes) -> None:
         """Queue an event; one wake-up of the service loop serves all events queued until it runs."""
+        if self._closed:
+            # A graph that was left behind may still speak; its run has ended or goes on elsewhere.
+            return
         self._number += 1
         self._waiting.append((self._number, event, data))
         if not self._scheduled:
@@ -46,6 +50,7 @@ class Publisher:
 
     async def close(self, status: str) -> None:
         """Send what is left and the end mark. Call it when the status is committed, never before."""
+        self._closed = True
         await self._drained()
         self._number += 1
         for _ in range(_LAST_TRIES):
@@ -58,14 +63,19 @@ class Publisher:
 
     async def flush(self) -> None:
         """Send what is left, without an end mark: the run goes on elsewhere."""
+        self._closed = True
         await self._drained()
 
     async def _drained(self) -> None:
         if self._waiting and self._task is None:
             self._start()
         if self._task is not None:
-            # Redis may be away for long; a run must not wait for it to end.
-            await asyncio.wait({self._task}, timeout=_LAST_TRIES * _RETRY_SECONDS)
+            # Redis may be away for long; a run must not wait for it to end. What is dropped leaves a hole.
+            sending = self._task
+            done, _ = await asyncio.wait({sending}, timeout=_LAST_TRIES * _RETRY_SECONDS)
+            if not done:
+                sending.cancel()
+                self._waiting.clear()
 
     def _start(self) -> None:
         self._scheduled = False

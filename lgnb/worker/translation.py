@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from langchain_core.messages import BaseMessage, BaseMessageChunk, message_chunk_to_message
@@ -101,15 +101,24 @@ def _without_auth(payload: Any) -> Any:
 
 
 def _with_references(event: Any) -> Any:
-    """A debug event; one of a checkpoint also names it the way a ThreadState does."""
+    """A debug event; one of a checkpoint also names checkpoints the way a ThreadState does."""
     if not isinstance(event, dict) or event.get("type") != "checkpoint":
         return event
     payload = event["payload"]
     references = {
         "checkpoint": _reference(payload.get("config")),
         "parent_checkpoint": _reference(payload.get("parent_config")),
+        "tasks": [_with_subgraph_reference(task) for task in payload.get("tasks") or ()],
     }
     return {**event, "payload": {**payload, **references}}
+
+
+def _with_subgraph_reference(task: Mapping[str, Any]) -> dict[str, Any]:
+    """A task around a subgraph names that graph's checkpoint, where the library gives the config of its state."""
+    state = task.get("state")
+    if not isinstance(state, dict) or "configurable" not in state:
+        return dict(task)
+    return {**{key: value for key, value in task.items() if key != "state"}, "checkpoint": _reference(state)}
 
 
 def _reference(config: Any) -> dict[str, Any] | None:

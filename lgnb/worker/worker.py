@@ -77,7 +77,12 @@ class Worker:
         )
         self._store = GraphStore(resources.store, loop=self._loop)
         self._calls = CallServer(
-            resources, registry, graph_loops=self._graph_loops, graph_ids=self._graph_ids, store=self._store
+            resources,
+            registry,
+            graph_loops=self._graph_loops,
+            graph_ids=self._graph_ids,
+            store=self._store,
+            most_at_once=max(1, settings.postgres_pool_size // 4),
         )
         self._worker_id = uuid4()
         self._heartbeat: Heartbeat | None = None

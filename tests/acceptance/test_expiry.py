@@ -30,11 +30,11 @@ async def test_a_thread_goes_away_after_its_time(client: LangGraphClient) -> Non
     """The time counts from the call that set it, in minutes."""
     thread = await client.threads.create(ttl={"ttl": 0.01, "strategy": "delete"})
 
+    async with asyncio.timeout(20):
+        while await client.threads.search(ids=[thread["thread_id"]]):
+            await asyncio.sleep(0.1)
     with pytest.raises(NotFoundError):
-        async with asyncio.timeout(20):
-            while True:
-                await client.threads.get(thread["thread_id"])
-                await asyncio.sleep(0.1)
+        await client.threads.get(thread["thread_id"])
 
 
 async def test_a_thread_that_keeps_its_latest_keeps_its_state(client: LangGraphClient) -> None:

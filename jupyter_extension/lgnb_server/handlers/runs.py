@@ -86,6 +86,11 @@ class RunHandlerBase(LgnbHandler):
             logger.warning("The answer about run %s was cut: %s", run.run_id, error)
             self._drop_connection()
             return False
+        # Whatever else goes wrong must not look like a clean end either.
+        except Exception:  # noqa: BLE001  it is logged
+            logger.exception("The answer about run %s was cut by a mistake of the server.", run.run_id)
+            self._drop_connection()
+            return False
         return True
 
     async def _send(self, chunk: bytes) -> None:

@@ -21,7 +21,7 @@ from ..bodies import (
     ThreadPrune,
     ThreadSearch,
 )
-from ..projection import extracted, parse_extract, project, row_of
+from ..projection import extracted, parse_extract, project, project_state, row_of
 from .base import LgnbHandler
 
 _STATE_COLUMNS = get_args(StateColumn)
@@ -118,7 +118,13 @@ class ThreadStorageHandler(LgnbHandler):
         self.answer(await self.resources.threads.storage(thread_id))
 
 
-class StateHandler(LgnbHandler):
+class StateHandlerBase(LgnbHandler):
+    def shown(self, state: dict[str, Any], select: list[str] | None) -> dict[str, Any]:
+        """The parts of a state that the client selected."""
+        return project_state(state, select, columns=_STATE_COLUMNS)
+
+
+class StateHandler(StateHandlerBase):
     @authenticated
     async def get(self, thread_id: UUID, checkpoint_id: str | None = None) -> None:
         state = await self.resources.threads.get_state(
@@ -126,7 +132,7 @@ class StateHandler(LgnbHandler):
             checkpoint={"checkpoint_id": checkpoint_id} if checkpoint_id else None,
             subgraphs=self.query_flag("subgraphs"),
         )
-        self.answer(project(state, self.query_list("select", choices=_STATE_COLUMNS)))
+        self.answer(self.shown(state, self.query_list("select")))
 
     @authenticated
     async def post(self, thread_id: UUID) -> None:
@@ -140,17 +146,17 @@ class StateHandler(LgnbHandler):
         self.answer(written)
 
 
-class StateAtCheckpointHandler(LgnbHandler):
+class StateAtCheckpointHandler(StateHandlerBase):
     @authenticated
     async def post(self, thread_id: UUID) -> None:
         body = self.body(StateRead)
         state = await self.resources.threads.get_state(
             thread_id, checkpoint=body.checkpoint.as_dict() or None, subgraphs=body.subgraphs
         )
-        self.answer(project(state, body.select))
+        self.answer(self.shown(state, body.select))
 
 
-class HistoryHandler(LgnbHandler):
+class HistoryHandler(StateHandlerBase):
     @authenticated
     async def get(self, thread_id: UUID) -> None:
         states = await self.resources.threads.history(
@@ -160,8 +166,8 @@ class HistoryHandler(LgnbHandler):
             metadata=None,
             checkpoint=None,
         )
-        columns = self.query_list("select", choices=_STATE_COLUMNS)
-        self.answer([project(state, columns) for state in states])
+        columns = self.query_list("select")
+        self.answer([self.shown(state, columns) for state in states])
 
     @authenticated
     async def post(self, thread_id: UUID) -> None:
@@ -171,9 +177,9 @@ class HistoryHandler(LgnbHandler):
             limit=body.limit,
             before=_flat_checkpoint(body.before),
             metadata=body.metadata,
-            checkpoint=body.checkpoint.as_dict() or None if body.checkpoint else None,
+            checkpoint=_flat_checkpoint(body.checkpoint),
         )
-        self.answer([project(state, body.select) for state in states])
+        self.answer([self.shown(state, body.select) for state in states])
 
 
 def _flat_checkpoint(before: str | dict[str, Any] | None) -> dict[str, Any] | None:

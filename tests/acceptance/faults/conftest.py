@@ -272,6 +272,10 @@ class Valkey:
         with redis.Redis.from_url(self.uri) as connection:
             return connection.client_list(_type=kind)
 
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

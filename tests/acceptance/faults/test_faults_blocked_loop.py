@@ -6,8 +6,9 @@ import asyncio
 import time
 from typing import Any
 
-# Longer than two leases of the default length.
-_BLOCKED_SECONDS = 14.0
+# Longer than two leases.
+_LEASE_SECONDS = 3.5
+_BLOCKED_SECONDS = 8.0
 _CANCELLED_SECONDS = 6.0
 _COUNTED = {"step": 4, "seen": [1, 2, 3, 4]}
 
@@ -16,7 +17,7 @@ async def test_a_blocking_node_keeps_its_lease_and_hinders_nobody(
     installation: Any, until: Any, http: Any, figure: Any
 ) -> None:
     """Runs beside it on its loop move and finish, new runs of any graph proceed, the API stays quick."""
-    host = await installation.host(workers=1)
+    host = await installation.host(workers=1, lease_seconds=_LEASE_SECONDS)
     client = host.client
     neighbours = [await _on_thread(client, "counter", {"step": 0}, steps=4, delay=0.5) for _ in range(5)]
     await until(lambda: min(installation.saved(run["thread_id"]) for run in neighbours) >= 3, what="neighbours work")
@@ -24,7 +25,7 @@ async def test_a_blocking_node_keeps_its_lease_and_hinders_nobody(
     blocked = await _on_thread(client, "blocker", {"text": ""}, seconds=_BLOCKED_SECONDS)
     await until(lambda: installation.run(blocked["run_id"])["status"] == "running", what="the loop is blocked")
 
-    latencies = asyncio.create_task(_latencies(http, f"{host.url}/threads/{blocked['thread_id']}", seconds=6.0))
+    latencies = asyncio.create_task(_latencies(http, f"{host.url}/threads/{blocked['thread_id']}", seconds=5.0))
     others = await asyncio.gather(
         *(client.runs.wait(None, "echo", input={"text": "x"}) for _ in range(5)),
         *(client.runs.wait(None, "blocker", input={"text": ""}, context={"seconds": 0.01}) for _ in range(5)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _OWN_GRAPHS = Path(__file__).with_name("langgraph.json")
-_COUNTED = {"step": 25, "seen": list(range(1, 26))}
+_COUNTED = {"step": 15, "seen": list(range(1, 16))}
 
 
 async def test_a_run_that_kills_its_workers_ends_in_an_error_that_names_the_node(
@@ -16,7 +16,7 @@ async def test_a_run_that_kills_its_workers_ends_in_an_error_that_names_the_node
     """Runs beside it lose their worker as often, but not their result."""
     host = await installation.host(workers=1)
     client = host.client
-    neighbours = [await _begin(client, "counter", {"step": 0}, steps=25, delay=0.1) for _ in range(3)]
+    neighbours = [await _begin(client, "counter", {"step": 0}, steps=15, delay=0.1) for _ in range(2)]
     await until(lambda: min(installation.saved(run["thread_id"]) for run in neighbours) >= 3, what="neighbours work")
     poison = await _begin(client, "crasher", {"text": ""})
 
@@ -29,7 +29,7 @@ async def test_a_run_that_kills_its_workers_ends_in_an_error_that_names_the_node
     assert thread["status"] == "error"
     row = installation.run(poison["run_id"])
     assert (row["status"], row["attempt"]) == ("error", 3)
-    assert values == [_COUNTED] * 3
+    assert values == [_COUNTED] * 2
     figure("attempts of the neighbours", [installation.run(run["run_id"])["attempt"] for run in neighbours])
 
 
@@ -50,7 +50,7 @@ async def test_a_node_that_calls_sys_exit_ends_only_its_own_run(installation: An
     host = await installation.host(workers=1, config=_OWN_GRAPHS)
     client = host.client
     (worker,) = host.worker_pids
-    neighbour = await _begin(client, "counter", {"step": 0}, steps=25, delay=0.05)
+    neighbour = await _begin(client, "counter", {"step": 0}, steps=15, delay=0.05)
     await until(lambda: installation.saved(neighbour["thread_id"]) >= 3, what="the neighbour works")
 
     left = await client.runs.wait(None, "leaver", input={"answers": []}, raise_error=False)

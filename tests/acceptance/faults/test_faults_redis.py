@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from typing import Any
 
@@ -76,6 +77,22 @@ async def test_runs_execute_although_redis_never_answers(valkey: Any, installati
     run = await client.runs.create(thread["thread_id"], "echo", input={"text": "slow"}, context={"delay": 60})
     await client.runs.cancel(thread["thread_id"], run["run_id"], wait=True)
     assert installation.run(run["run_id"])["status"] == "interrupted"
+
+
+async def test_a_redis_that_stands_still_only_costs_time(valkey: Any, installation: Any, until: Any) -> None:
+    """No request, run or stop waits for it for long; when it goes on, everything does."""
+    host = await installation.host(workers=1, redis_uri=valkey.uri, poll_seconds=0.5)
+    client = host.client
+    thread = await client.threads.create()
+    await client.runs.wait(thread["thread_id"], "echo", input={"text": "before"})
+
+    valkey.signal(signal.SIGSTOP)
+    run = await client.runs.create(thread["thread_id"], "echo", input={"text": "x"})
+    await until(lambda: installation.run(run["run_id"])["status"] == "success", what="the run ends", seconds=12)
+    valkey.signal(signal.SIGCONT)
+
+    assert await _seconds(client.runs.wait(None, "echo", input={"text": "after"})) < 5
+    assert await client.runs.wait(None, "echo", input={"text": "again"}) == {"text": "echo: again"}
 
 
 async def _streamed(client: Any, *, steps: int = _STEPS) -> tuple[list[int], int]:

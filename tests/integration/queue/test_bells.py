@@ -1,0 +1,67 @@
+"""Bells ring for those who listen, also after the connection was lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import uuid4
+
+import pytest
+
+from lgnb.queue import Queue
+from lgnb.queue.bells import Bells
+from lgnb.queue.events import EventLog
+
+
+@pytest.fixture
+async def bells(queue: Queue, until: Callable[..., Awaitable[None]]) -> AsyncIterator[Bells]:
+    bells = Bells(queue)
+    bells.start()
+    await until(lambda: bells.connected, what="the bells are connected")
+    yield bells
+    await bells.stop()
+
+
+async def test_who_listens_hears_the_very_first_event(bells: Bells, events: EventLog) -> None:
+    """Repeatedly, as a subscription that is only on its way would miss some."""
+    for _ in range(50):
+        run_id = uuid4()
+        async with bells.listening(run_id) as bell:
+            await events.append(run_id, attempt=1, events=[(1, "values", b"")])
+
+            assert await bell.wait(timeout_seconds=2)
+
+
+async def test_every_listener_hears_the_end(bells: Bells, events: EventLog) -> None:
+    run_id = uuid4()
+    async with bells.listening(run_id) as one, bells.listening(run_id) as two:
+        await events.append_end(run_id, attempt=1, number=1, status="success")
+
+        assert await one.wait(timeout_seconds=2)
+        assert await two.wait(timeout_seconds=2)
+        assert one.end_heard
+        assert two.end_heard
+
+
+async def test_a_bell_of_another_run_is_silent(bells: Bells, events: EventLog) -> None:
+    async with bells.listening(uuid4()) as bell:
+        await events.append_end(uuid4(), attempt=1, number=1, status="success")
+
+        assert not await bell.wait(timeout_seconds=0.1)
+
+
+async def test_a_lost_connection_rings_and_is_made_again(
+    bells: Bells, queue: Queue, events: EventLog, until: Callable[..., Awaitable[None]]
+) -> None:
+    """Nobody knows what was missed meanwhile, so everybody looks."""
+    run_id = uuid4()
+    async with bells.listening(run_id) as bell:
+        for client in await queue.redis.client_list(_type="pubsub"):
+            if client["name"] == queue.keys.prefix:
+                await queue.redis.client_kill_filter(_id=client["id"])
+        assert await bell.wait(timeout_seconds=2)
+        await until(lambda: bells.connected, what="the bells are connected again")
+        while await bell.wait(timeout_seconds=0.1):
+            pass
+        await events.append(run_id, attempt=1, events=[(1, "values", b"")])
+
+        assert await bell.wait(timeout_seconds=2)
