@@ -19,7 +19,7 @@ from traitlets import Bool
 from lgnb import embedded
 from lgnb.db.database import Database
 from lgnb.db.migrate import migrate
-from lgnb.errors import LgnbError, SettingsError
+from lgnb.errors import LgnbError, QueueUnavailable, SettingsError
 from lgnb.graphs.configuration import configuration_of
 from lgnb.graphs.project import Project
 from lgnb.graphs.webhook_section import filled_headers
@@ -118,7 +118,11 @@ class LgnbServer(ExtensionApp):
 
         queue = Queue(redis_uri, prefix=settings.redis_key_prefix)
         self._stack.push_async_callback(queue.close)
-        await queue.ping()
+        try:
+            await queue.ping()
+        except QueueUnavailable as error:
+            # Redis only carries speed: runs are accepted and executed without it, and it may come back.
+            self.log.warning("%s Runs start by polling until then.", error)
 
         resources = await build_resources(
             database=database, queue=queue, settings=settings, configuration=configuration

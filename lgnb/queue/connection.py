@@ -22,10 +22,20 @@ _REPLY_SECONDS = 2.0
 
 @contextmanager
 def translated() -> Generator[None]:
-    """Turn a failure of Redis into QueueUnavailable."""
+    """Turn a failure of Redis into QueueUnavailable.
+
+    A cancellation is not lost in the block, though redis-py sends with `asyncio.wait_for`, which before Python 3.12
+    forgets one that comes when the command has just been sent.
+    """
+    task = asyncio.current_task()
+    cancelled_before = task.cancelling() if task else 0
     try:
         yield
+        if task and task.cancelling() > cancelled_before:
+            raise asyncio.CancelledError
     except (RedisError, OSError) as error:
+        if task and task.cancelling() > cancelled_before:
+            raise asyncio.CancelledError from error
         raise QueueUnavailable(f"Redis does not answer ({type(error).__name__}); try again shortly.") from error
 
 

@@ -260,6 +260,22 @@ async def test_without_its_result_a_run_is_told_from_the_row_of_its_thread(
     assert await resources.runs.result(run) == {"__error__": error}
 
 
+async def test_whoever_leaves_a_stream_is_gone_at_once(resources: Resources, resumable: Run) -> None:
+    """At whatever moment: a client that has left may have asked to cancel the run."""
+
+    async def follow() -> None:
+        async for _ in resources.runs.stream(resumable, after="0"):
+            pass
+
+    for moment in range(60):
+        following = asyncio.create_task(follow())
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        following.cancel()
+        done, _ = await asyncio.wait({following}, timeout=1)
+        assert done, f"left at moment {moment}, but still there"
+
+
 async def test_the_log_of_a_run_is_bounded_in_time(
     resources: Resources, log: Log, claimed: ClaimedRun, queue: Queue
 ) -> None:
