@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..checkpoints.storage import PostgresStorage
 from ..db.database import Database
+from ..graphs.configuration import Configuration
 from ..queue import Queue
 from ..queue.bells import Bells
 from ..queue.calls import Calls
@@ -15,11 +16,14 @@ from ..queue.wakeups import WakeUps
 from ..settings import Settings
 from .assistants import Assistants
 from .cancellation import Cancellation
+from .crons import Crons
 from .leases import Leases
 from .runs import Runs
+from .store import Store
 from .streams import RunStreams
 from .system import System
 from .threads import Threads
+from .webhooks import Webhooks
 
 __all__ = ["Resources", "build_resources"]
 
@@ -31,7 +35,10 @@ class Resources:
     assistants: Assistants
     threads: Threads
     runs: Runs
+    crons: Crons
     leases: Leases
+    store: Store
+    webhooks: Webhooks
     system: System
     storage: PostgresStorage
     events: EventLog
@@ -46,19 +53,35 @@ class Resources:
         await self.signals.stop()
 
 
-async def build_resources(*, database: Database, queue: Queue, settings: Settings) -> Resources:
-    """Wire the resources of one process together."""
+async def build_resources(
+    *, database: Database, queue: Queue, settings: Settings, configuration: Configuration | None = None
+) -> Resources:
+    """Wire the resources of one process together; `configuration` is what the configuration file says."""
+    configuration = configuration or Configuration()
     storage = PostgresStorage(database)
     events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds)
     wakeups, signals, calls, bells = WakeUps(queue), Signals(queue), Calls(queue), Bells(queue)
     bells.start()
     cancellation = Cancellation(database, signals=signals, events=events)
     streams = RunStreams(database, events=events, bells=bells)
-    threads = Threads(database, storage=storage, calls=calls, cancellation=cancellation)
+    store = Store(database, config=configuration.store)
+    await store.prepare()
+    webhooks = Webhooks(database, config=configuration.webhooks)
+    ttl = configuration.thread_ttl
+    threads = Threads(database, storage=storage, calls=calls, cancellation=cancellation, ttl=ttl)
+    runs = Runs(
+        database,
+        wakeups=wakeups,
+        cancellation=cancellation,
+        streams=streams,
+        webhooks=webhooks,
+        default_ttl=ttl.default,
+    )
     return Resources(
         assistants=Assistants(database, threads=threads, cancellation=cancellation),
         threads=threads,
-        runs=Runs(database, wakeups=wakeups, cancellation=cancellation, streams=streams),
+        runs=runs,
+        crons=Crons(database, runs=runs, webhooks=webhooks),
         leases=Leases(
             database,
             storage=storage,
@@ -66,8 +89,11 @@ async def build_resources(*, database: Database, queue: Queue, settings: Setting
             wakeups=wakeups,
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
+            webhooks=webhooks,
         ),
-        system=System(database, queue=queue, settings=settings),
+        store=store,
+        webhooks=webhooks,
+        system=System(database, queue=queue, settings=settings, store=store),
         storage=storage,
         events=events,
         wakeups=wakeups,
