@@ -8,6 +8,7 @@ LgnbError
 │   ├── AssistantNotFound
 │   ├── ThreadNotFound
 │   ├── RunNotFound
+│   ├── CronNotFound
 │   └── GraphNotFound
 ├── Conflict                  the thing exists, but not in a state that allows this (409)
 │   ├── AlreadyExists
@@ -17,7 +18,8 @@ LgnbError
 ├── NotReady                  a dependency or a worker is missing right now (503)
 │   ├── DatabaseUnavailable
 │   ├── QueueUnavailable
-│   └── WorkerUnavailable
+│   ├── WorkerUnavailable
+│   └── EmbeddingFailed       the embedding function of the store raised, or gave no vectors
 ├── CommandRefused            a command of the thread protocol that makes no sense (200 with an error inside)
 ├── LeaseLost                 this attempt of a run is no longer the current one
 ├── SettingsError             a setting is wrong; the start stops with this sentence
@@ -65,6 +67,12 @@ class RunNotFound(NotFound):
     def __init__(self, run_id: object) -> None:
         super().__init__(f"Run {run_id} does not exist.")
         self.run_id = run_id
+
+
+class CronNotFound(NotFound):
+    def __init__(self, cron_id: object) -> None:
+        super().__init__(f"Cron {cron_id} does not exist.")
+        self.cron_id = cron_id
 
 
 class GraphNotFound(NotFound):
@@ -119,6 +127,10 @@ class QueueUnavailable(NotReady):
 
 class WorkerUnavailable(NotReady):
     """No worker that serves this graph answered in time."""
+
+
+class EmbeddingFailed(NotReady):
+    """The embedding function of the configuration raised, or gave something else than one vector per text."""
 
 
 class CommandRefused(LgnbError):

@@ -89,6 +89,16 @@ class Settings:
         "", "Keys that clients may send as x-api-key, besides the server's own: comma separated.", secret=True
     )
 
+    thread_ttl: str | None = _setting(
+        None,
+        "Minutes that threads live when their creator says nothing, or the JSON of checkpointer.ttl; "
+        "instead of what langgraph.json says.",
+        also=("LANGGRAPH_THREAD_TTL",),
+    )
+    webhook_secret: str | None = _setting(
+        None, "Key of the signatures of webhooks; without one they are not signed.", secret=True
+    )
+
     @classmethod
     def from_environment(
         cls, *, environment: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None

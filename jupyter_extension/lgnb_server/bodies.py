@@ -6,14 +6,17 @@ same as leaving a field out wherever null has no meaning of its own.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, cast
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
 
+from lgnb.models.crons import OnRunCompleted
 from lgnb.models.runs import CancelAction, Durability, MultitaskStrategy, RunRequest
 from lgnb.models.threads import ThreadStatus, ThreadTtl, TtlStrategy
+from lgnb.resources.crons import CronChange
 
 _INT32 = 2**31 - 1
 
@@ -62,6 +65,22 @@ RunColumn = Literal[
     "created_at",
     "updated_at",
     "langsmith_session_name",
+]
+CronColumn = Literal[
+    "cron_id",
+    "assistant_id",
+    "thread_id",
+    "user_id",
+    "end_time",
+    "schedule",
+    "timezone",
+    "payload",
+    "next_run_date",
+    "metadata",
+    "on_run_completed",
+    "enabled",
+    "created_at",
+    "updated_at",
 ]
 StateColumn = Literal[
     "values",
@@ -154,6 +173,11 @@ class Ttl(Body):
 
     ttl: float = Field(gt=0, le=5_256_000)
     strategy: TtlStrategy = "delete"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _number_is_minutes(cls, value: Any) -> Any:
+        return {"ttl": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     def as_thread_ttl(self) -> ThreadTtl:
         return ThreadTtl(ttl_minutes=self.ttl, strategy=self.strategy)
@@ -300,6 +324,68 @@ class ThreadCommand(Body):
     params: Object = Field(default_factory=dict)
 
 
+class _CronFields(Body):
+    """What a cron and a change of one have in common. What is kept for its runs is the request itself."""
+
+    null_matters = frozenset(("end_time",))
+
+    timezone: str | None = None
+    end_time: Annotated[datetime, Field(strict=False)] | None = None
+    input: Any = None
+    metadata: Object = Field(default_factory=dict)
+    config: Config = Field(default_factory=Config)
+    context: Object = Field(default_factory=dict)
+    webhook: str | None = Field(default=None, max_length=65536)
+    interrupt_before: NodeNames | None = None
+    interrupt_after: NodeNames | None = None
+    on_run_completed: OnRunCompleted | None = None
+    enabled: bool | None = None
+    multitask_strategy: MultitaskStrategy | None = None
+    stream_mode: StreamMode | list[StreamMode] | None = None
+    stream_subgraphs: bool | None = None
+    stream_resumable: bool | None = None
+    durability: Durability | None = None
+    checkpoint_during: bool | None = None
+
+    def as_change(self) -> CronChange:
+        """The change as the resources take it."""
+        return CronChange(
+            payload=self.model_dump(mode="json", exclude_unset=True),
+            schedule=getattr(self, "schedule", None),
+            timezone=self.timezone,
+            end_time=self.end_time,
+            metadata=self.metadata,
+            on_run_completed=self.on_run_completed,
+            enabled=self.enabled,
+        )
+
+
+class CronPatch(_CronFields):
+    schedule: str | None = Field(default=None, min_length=1)
+
+
+class CronCreate(_CronFields):
+    schedule: str = Field(min_length=1)
+    assistant_id: str = Field(min_length=1)
+
+
+class CronCount(Body):
+    assistant_id: Id | None = None
+    thread_id: Id | None = None
+    metadata: Object = Field(default_factory=dict)
+
+
+class CronSearch(CronCount):
+    enabled: bool | None = None
+    limit: Limit = 10
+    offset: Offset = 0
+    sort_by: (
+        Literal["cron_id", "assistant_id", "thread_id", "next_run_date", "end_time", "created_at", "updated_at"] | None
+    ) = None
+    sort_order: Order | None = None
+    select: list[CronColumn] | None = None
+
+
 class RunsCancel(Body):
     """Either `status`, or `thread_id` and `run_ids`."""
 
@@ -314,6 +400,36 @@ class RunsCancel(Body):
         if (self.status is not None) == partly or partly != named:
             raise ValueError("Give either status, or thread_id together with run_ids.")
         return self
+
+
+class ItemPut(Body):
+    namespace: list[str]
+    key: str
+    value: Object
+    index: Literal[False] | list[str] | None = None
+    ttl: float | None = Field(default=None, gt=0, le=5_256_000)
+
+
+class ItemDelete(Body):
+    namespace: list[str] = Field(default_factory=list)
+    key: str
+
+
+class ItemSearch(Body):
+    namespace_prefix: list[str] = Field(default_factory=list)
+    filter: Object = Field(default_factory=dict)
+    limit: Limit = 10
+    offset: Offset = 0
+    query: str | None = None
+    refresh_ttl: bool | None = None
+
+
+class NamespaceList(Body):
+    prefix: list[str] = Field(default_factory=list)
+    suffix: list[str] = Field(default_factory=list)
+    max_depth: int | None = Field(default=None, ge=1, le=_INT32)
+    limit: Limit = 100
+    offset: Offset = 0
 
 
 def cancel_action(text: str | None) -> CancelAction:

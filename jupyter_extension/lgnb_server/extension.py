@@ -20,10 +20,14 @@ from lgnb import embedded
 from lgnb.db.database import Database
 from lgnb.db.migrate import migrate
 from lgnb.errors import LgnbError, QueueUnavailable, SettingsError
+from lgnb.graphs.configuration import configuration_of
+from lgnb.graphs.project import Project
+from lgnb.graphs.webhook_section import filled_headers
 from lgnb.queue import Queue
 from lgnb.resources import Resources, build_resources
 from lgnb.settings import Settings
 from lgnb.worker.supervisor import Supervisor
+from lgnb.worker.webhook_delivery import WebhookDelivery
 
 from .host import Host
 from .keys import Keys, configured_keys
@@ -97,6 +101,9 @@ class LgnbServer(ExtensionApp):
     async def _build(self) -> Resources:
         """Build and start every part; what is on the stack is stopped in reverse order."""
         settings = self.host.settings
+        project = Project.of(settings.config)
+        configuration = configuration_of(project, thread_ttl=settings.thread_ttl)
+        headers = filled_headers(configuration.webhooks.headers, {**project.env, **os.environ})
         postgres_uri, redis_uri = settings.postgres_uri, settings.redis_uri
         if not (postgres_uri and redis_uri):
             pair = await embedded.acquire(settings.data_dir)
@@ -117,10 +124,16 @@ class LgnbServer(ExtensionApp):
             # Redis only carries speed: runs are accepted and executed without it, and it may come back.
             self.log.warning("%s Runs start by polling until then.", error)
 
-        resources = await build_resources(database=database, queue=queue, settings=settings)
+        resources = await build_resources(
+            database=database, queue=queue, settings=settings, configuration=configuration
+        )
         self._stack.push_async_callback(resources.close)
         refreshing = asyncio.ensure_future(self._refresh(resources))
         self._stack.push_async_callback(_cancelled, refreshing)
+
+        delivery = WebhookDelivery(resources.webhooks, headers=headers, secret=settings.webhook_secret)
+        delivering = asyncio.ensure_future(delivery.run())
+        self._stack.push_async_callback(_cancelled, delivering)
 
         async def take_over(pid: int) -> None:
             await resources.leases.release_process(host_name=socket.gethostname(), pid=pid)

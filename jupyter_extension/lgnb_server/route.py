@@ -13,7 +13,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Action = Literal["read", "write", "execute"]
 
 # Parameters whose value is checked to be a UUID before a handler sees it.
-UUID_PARAMETERS = ("assistant_id", "thread_id", "run_id")
+UUID_PARAMETERS = ("assistant_id", "thread_id", "run_id", "cron_id")
 
 _PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
 

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from lgnb.models.assistants import Assistant, AssistantVersion
+from lgnb.models.crons import Cron
 from lgnb.models.runs import Run
+from lgnb.models.store import Item
 from lgnb.models.threads import Thread
+from lgnb.models.webhooks import Delivery
 
 from . import bodies
-from .handlers import assistants, protocol, runs, system, thread_stream, threads
+from .handlers import assistants, crons, protocol, runs, store, system, thread_stream, threads
 from .handlers.base import UnknownPathHandler
 from .host import Host
 from .route import Action, Query, Route
@@ -44,6 +47,8 @@ def _of(resource: str, action: Action) -> dict[str, Any]:
 
 _ASSISTANTS_READ, _ASSISTANTS_WRITE = _of("assistants", "read"), _of("assistants", "write")
 _THREADS_READ, _THREADS_WRITE = _of("threads", "read"), _of("threads", "write")
+_CRONS_READ, _CRONS_WRITE = _of("crons", "read"), _of("crons", "write")
+_STORE_READ, _STORE_WRITE = _of("store", "read"), _of("store", "write")
 _RUNS_READ, _RUNS_WRITE, _RUNS_EXECUTE = _of("runs", "read"), _of("runs", "write"), _of("runs", "execute")
 
 _ASSISTANT_ROUTES = (
@@ -410,6 +415,24 @@ _RUN_ROUTES = (
         **_RUNS_WRITE,
     ),
     Route(
+        method="GET",
+        path="/threads/{thread_id}/runs/{run_id}/webhooks",
+        handler=runs.RunWebhooksHandler,
+        summary="List what the webhook of a run was told, with every try.",
+        answer="Deliveries, oldest first.",
+        returns=list[Delivery],
+        **_RUNS_READ,
+    ),
+    Route(
+        method="POST",
+        path="/threads/{thread_id}/runs/{run_id}/webhooks/redeliver",
+        handler=runs.RunWebhooksAgainHandler,
+        summary="Tell the webhook of a run once more.",
+        answer="The deliveries, pending.",
+        returns=list[Delivery],
+        **_RUNS_WRITE,
+    ),
+    Route(
         method="POST",
         path="/threads/{thread_id}/runs/{run_id}/cancel",
         handler=runs.RunCancelHandler,
@@ -481,6 +504,131 @@ _PROTOCOL_ROUTES = (
     ),
 )
 
+_CRON_ROUTES = (
+    Route(
+        method="POST",
+        path="/runs/crons",
+        handler=crons.CronsHandler,
+        summary="Create a cron whose runs have no thread.",
+        answer="The cron.",
+        body=bodies.CronCreate,
+        returns=Cron,
+        **_CRONS_WRITE,
+    ),
+    Route(
+        method="POST",
+        path="/threads/{thread_id}/runs/crons",
+        handler=crons.CronsHandler,
+        summary="Create a cron on a thread.",
+        answer="The cron.",
+        body=bodies.CronCreate,
+        returns=Cron,
+        **_CRONS_WRITE,
+    ),
+    Route(
+        method="POST",
+        path="/runs/crons/search",
+        handler=crons.CronSearchHandler,
+        summary="Search crons by assistant, thread and metadata.",
+        answer="A page of crons.",
+        body=bodies.CronSearch,
+        **_CRONS_READ,
+    ),
+    Route(
+        method="POST",
+        path="/runs/crons/count",
+        handler=crons.CronCountHandler,
+        summary="Count crons.",
+        answer="The number.",
+        body=bodies.CronCount,
+        returns=int,
+        **_CRONS_READ,
+    ),
+    Route(
+        method="GET",
+        path="/runs/crons/{cron_id}",
+        handler=crons.CronHandler,
+        summary="Get a cron.",
+        answer="The cron.",
+        returns=Cron,
+        **_CRONS_READ,
+    ),
+    Route(
+        method="PATCH",
+        path="/runs/crons/{cron_id}",
+        handler=crons.CronHandler,
+        summary="Change a cron.",
+        answer="The cron.",
+        body=bodies.CronPatch,
+        returns=Cron,
+        **_CRONS_WRITE,
+    ),
+    Route(
+        method="DELETE",
+        path="/runs/crons/{cron_id}",
+        handler=crons.CronHandler,
+        summary="Delete a cron.",
+        answer="Nothing.",
+        status=204,
+        **_CRONS_WRITE,
+    ),
+)
+
+_STORE_ROUTES = (
+    Route(
+        method="PUT",
+        path="/store/items",
+        handler=store.ItemsHandler,
+        summary="Store an item.",
+        answer="Nothing.",
+        status=204,
+        body=bodies.ItemPut,
+        **_STORE_WRITE,
+    ),
+    Route(
+        method="GET",
+        path="/store/items",
+        handler=store.ItemsHandler,
+        summary="Get an item.",
+        answer="The item, or null.",
+        returns=Item | None,
+        queries=(
+            Query(name="namespace", about="The labels, joined by dots.", schema=_TEXT),
+            Query(name="key", about="The key of the item.", schema=_TEXT),
+            Query(name="refresh_ttl", about="Whether reading prolongs its life.", schema={"type": "boolean"}),
+        ),
+        **_STORE_READ,
+    ),
+    Route(
+        method="DELETE",
+        path="/store/items",
+        handler=store.ItemsHandler,
+        summary="Delete an item.",
+        answer="Nothing.",
+        status=204,
+        body=bodies.ItemDelete,
+        **_STORE_WRITE,
+    ),
+    Route(
+        method="POST",
+        path="/store/items/search",
+        handler=store.ItemSearchHandler,
+        summary="Search items by namespace, filter and similarity.",
+        answer="The items.",
+        body=bodies.ItemSearch,
+        **_STORE_READ,
+    ),
+    Route(
+        method="POST",
+        path="/store/namespaces",
+        handler=store.NamespacesHandler,
+        summary="List namespaces.",
+        answer="The namespaces.",
+        body=bodies.NamespaceList,
+        **_STORE_READ,
+    ),
+)
+
 _SYSTEM_ROUTES = (
     Route(
         method="GET",
@@ -531,7 +679,16 @@ _SYSTEM_ROUTES = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*_ASSISTANT_ROUTES, *_THREAD_ROUTES, *_RUN_ROUTES, *_PROTOCOL_ROUTES, *_SYSTEM_ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *_ASSISTANT_ROUTES,
+    *_THREAD_ROUTES,
+    # Before the runs: the word crons stands where they have an id.
+    *_CRON_ROUTES,
+    *_RUN_ROUTES,
+    *_PROTOCOL_ROUTES,
+    *_STORE_ROUTES,
+    *_SYSTEM_ROUTES,
+)
 
 
 def url_patterns(host: Host, routes: Sequence[Route] = ROUTES) -> list[tuple[str, type[Any], dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,9 @@ from ..db.database import Connection, Database
 from ..db.migrate import pending_migrations
 from ..db.workers import WorkerRepository
 from ..errors import DatabaseUnavailable, EmbeddedError, QueueUnavailable, SettingsError
+from ..graphs.configuration import configuration_of
 from ..graphs.project import Project
+from ..graphs.webhook_section import filled_headers
 from ..queue import Queue
 from ..settings import Settings
 
@@ -94,6 +97,8 @@ def _project(settings: Settings) -> Iterator[Finding]:
         return
     try:
         project = Project.load(settings.config)
+        configuration = configuration_of(project, thread_ttl=settings.thread_ttl)
+        filled_headers(configuration.webhooks.headers, {**project.env, **os.environ})
     except SettingsError as error:
         yield Finding(str(error), "Correct the file, and run lgnb doctor again.")
         return
@@ -101,7 +106,7 @@ def _project(settings: Settings) -> Iterator[Finding]:
     for spec in project.graphs.values():
         if spec.file is not None and not spec.file.is_file():
             yield Finding(f"The file of graph {spec.graph_id!r} does not exist.", f"Correct the path {spec.file}.")
-    for warning in project.warnings:
+    for warning in (*project.warnings, *configuration.warnings):
         yield Finding(warning, f"Correct {settings.config}, or ignore this.")
 
 

@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.types.json import Json, Jsonb
 
 from ..models.runs import RunOutcome
-from ..models.threads import Thread, ThreadStatus, ThreadTtl
+from ..models.threads import Thread, ThreadStatus, ThreadTtl, TtlStrategy
 from .repository import Repository, where
 
 _SORT_COLUMNS: dict[str, sql.SQL] = {
@@ -68,6 +68,16 @@ class ThreadRepository(Repository):
 
     async def ttl(self, thread_id: UUID) -> ThreadTtl | None:
         return await self._one(ThreadTtl, "thread_ttl", thread_id=thread_id)
+
+    async def expired(self, *, limit: int) -> list[UUID]:
+        return await self._column("thread_expired", limit=limit)
+
+    async def lock_expired(self, thread_id: UUID) -> TtlStrategy | None:
+        """What shall be left of an expired thread, which is locked now; None when it is not to be had."""
+        return await self._scalar("thread_lock_expired", thread_id=thread_id)
+
+    async def expire_again(self, thread_id: UUID) -> None:
+        await self._do("thread_expire_again", thread_id=thread_id)
 
     async def delete(self, thread_id: UUID) -> bool:
         return await self._scalar("thread_delete", thread_id=thread_id) is not None

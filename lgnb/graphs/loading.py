@@ -12,6 +12,7 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from lgnb.errors import GraphLoadError, GraphNotFound
 
@@ -69,11 +70,25 @@ class GraphRegistry:
         return self._sources[graph_id]
 
 
+def load_variable(spec: GraphSpec, project: Project) -> Any:
+    """The object that other code of the configuration than a graph names; its errors pass through.
+
+    Raises:
+        GraphLoadError: there is no such file or variable.
+    """
+    return getattr(_module(spec, project), spec.variable)
+
+
+def _module(spec: GraphSpec, project: Project) -> ModuleType:
+    module = _import(spec, project)
+    if not hasattr(module, spec.variable):
+        raise GraphLoadError(spec.graph_id, f"{spec.file or spec.module} has no variable {spec.variable!r}.")
+    return module
+
+
 def _load(spec: GraphSpec, project: Project) -> GraphSource:
     try:
-        module = _import(spec, project)
-        if not hasattr(module, spec.variable):
-            raise GraphLoadError(spec.graph_id, f"{spec.file or spec.module} has no variable {spec.variable!r}.")
+        module = _module(spec, project)
         return GraphSource(
             spec.graph_id,
             getattr(module, spec.variable),

@@ -19,7 +19,8 @@ from lgnb.errors import SettingsError
 
 from .dotenv import parse_dotenv
 
-_LATER_KEYS = ("auth", "checkpointer", "http", "store", "webhooks")
+_HONOURED_KEYS = ("checkpointer", "store", "webhooks")
+_LATER_KEYS = ("auth", "http")
 """Sections whose content is kept for whoever honours them."""
 
 _UNSUPPORTED_KEYS = ("encryption", "priority", "ui", "ui_config")
@@ -40,7 +41,7 @@ _IGNORED_KEYS = (
 )
 """Keys that only matter when an image is built, or to another server's memory."""
 
-_KNOWN_KEYS = ("graphs", "dependencies", "env", *_LATER_KEYS, *_UNSUPPORTED_KEYS, *_IGNORED_KEYS)
+_KNOWN_KEYS = ("graphs", "dependencies", "env", *_HONOURED_KEYS, *_LATER_KEYS, *_UNSUPPORTED_KEYS, *_IGNORED_KEYS)
 
 _EXAMPLES = {
     "agent": "A chat agent with two tools. Answers offline from a script, or with the model its context names.",
@@ -108,6 +109,18 @@ class Project:
         """
         return _Reader(path.absolute(), os.environ if environment is None else environment).project()
 
+    def place(self, text: str) -> tuple[Path | None, str | None]:
+        """Where code is that the configuration names: an absolute file, or else a dotted module."""
+        is_module = all(part.isidentifier() for part in text.split("."))
+        if is_module and not text.endswith(".py"):
+            return None, text
+        return Path(os.path.normpath((self.path.parent if self.path else Path.cwd()) / text)), None
+
+    @classmethod
+    def of(cls, path: Path | None) -> Project:
+        """The project of a configuration file, or the built-in one; see `load`."""
+        return cls.load(path) if path else cls.builtin()
+
     @classmethod
     def builtin(cls) -> Project:
         """The example graphs that are served when there is no `langgraph.json`."""
@@ -139,7 +152,7 @@ class _Reader:
             dependencies=dependencies,
             import_dirs=self._import_dirs(dependencies),
             env=MappingProxyType(self._env(content)),
-            **{key: self._section(content, key) for key in _LATER_KEYS},
+            **{key: self._section(content, key) for key in (*_HONOURED_KEYS, *_LATER_KEYS)},
             warnings=tuple(self._warnings),
         )
 

@@ -34,3 +34,12 @@ class ThreadTtl:
     ttl_minutes: float
     strategy: TtlStrategy
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadTtlConfig:
+    """What the configuration says about the life of threads; `default` is for those created without a word of it."""
+
+    default: ThreadTtl | None = None
+    sweep_interval_minutes: float = 5.0
+    sweep_limit: int = 10_000

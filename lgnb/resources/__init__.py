@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..checkpoints.storage import PostgresStorage
 from ..db.database import Database
+from ..graphs.configuration import Configuration
 from ..queue import Queue
 from ..queue.bells import Bells
 from ..queue.calls import Calls
@@ -17,15 +18,18 @@ from ..queue.wakeups import WakeUps
 from ..settings import Settings
 from .assistants import Assistants
 from .cancellation import Cancellation
+from .crons import Crons
 from .endings import Endings
 from .leases import Leases
 from .runs import Runs
+from .store import Store
 from .streams import RunStreams
 from .system import System
 from .thread_commands import ThreadCommands
 from .thread_protocol import ThreadProtocol
 from .thread_streams import ThreadStreams
 from .threads import Threads
+from .webhooks import Webhooks
 
 __all__ = ["Resources", "build_resources"]
 
@@ -40,7 +44,10 @@ class Resources:
     thread_commands: ThreadCommands
     thread_protocol: ThreadProtocol
     thread_streams: ThreadStreams
+    crons: Crons
     leases: Leases
+    store: Store
+    webhooks: Webhooks
     system: System
     storage: PostgresStorage
     events: EventLog
@@ -56,8 +63,11 @@ class Resources:
         await self.signals.stop()
 
 
-async def build_resources(*, database: Database, queue: Queue, settings: Settings) -> Resources:
-    """Wire the resources of one process together."""
+async def build_resources(
+    *, database: Database, queue: Queue, settings: Settings, configuration: Configuration | None = None
+) -> Resources:
+    """Wire the resources of one process together; `configuration` is what the configuration file says."""
+    configuration = configuration or Configuration()
     storage = PostgresStorage(database)
     events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds)
     wakeups, signals, calls, bells = WakeUps(queue), Signals(queue), Calls(queue), Bells(queue)
@@ -67,8 +77,19 @@ async def build_resources(*, database: Database, queue: Queue, settings: Setting
     endings = Endings(events=events, thread_log=thread_log)
     cancellation = Cancellation(database, signals=signals, endings=endings)
     streams = RunStreams(database, events=events, bells=bells)
-    threads = Threads(database, storage=storage, calls=calls, updates=updates, cancellation=cancellation)
-    runs = Runs(database, wakeups=wakeups, cancellation=cancellation, streams=streams)
+    store = Store(database, config=configuration.store)
+    await store.prepare()
+    webhooks = Webhooks(database, config=configuration.webhooks)
+    ttl = configuration.thread_ttl
+    threads = Threads(database, storage=storage, calls=calls, updates=updates, cancellation=cancellation, ttl=ttl)
+    runs = Runs(
+        database,
+        wakeups=wakeups,
+        cancellation=cancellation,
+        streams=streams,
+        webhooks=webhooks,
+        default_ttl=ttl.default,
+    )
     return Resources(
         assistants=Assistants(database, threads=threads, cancellation=cancellation),
         threads=threads,
@@ -76,6 +97,7 @@ async def build_resources(*, database: Database, queue: Queue, settings: Setting
         thread_commands=ThreadCommands(runs=runs, threads=threads),
         thread_protocol=ThreadProtocol(database, log=thread_log, bells=bells, endings=endings),
         thread_streams=ThreadStreams(database, events=events, updates=updates, bells=bells),
+        crons=Crons(database, runs=runs, webhooks=webhooks),
         leases=Leases(
             database,
             storage=storage,
@@ -83,8 +105,11 @@ async def build_resources(*, database: Database, queue: Queue, settings: Setting
             wakeups=wakeups,
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
+            webhooks=webhooks,
         ),
-        system=System(database, queue=queue, settings=settings),
+        store=store,
+        webhooks=webhooks,
+        system=System(database, queue=queue, settings=settings, store=store),
         storage=storage,
         events=events,
         thread_log=thread_log,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from ..checkpoints.history import thread_states
@@ -21,6 +22,12 @@ class _Pages:
 
     async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:
         return await self._checkpoints.page(which)
+
+
+async def latest_values(connection: Connection, thread_id: UUID) -> Any:
+    """The values of the thread's newest checkpoint, or None."""
+    states = await thread_states(_Pages(connection), thread_id, limit=1, live=True)
+    return states[0]["values"] if states else None
 
 
 async def refresh_latest_state(connection: Connection, thread_id: UUID) -> None:

@@ -23,7 +23,8 @@ from ..models.runs import ClaimedRun, RunOutcome
 from ..queue.wakeups import WakeUps
 from .cancellation import roll_back_attempt
 from .endings import Endings
-from .latest_state import refresh_latest_state
+from .latest_state import latest_values, refresh_latest_state
+from .webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,13 @@ class Leases:
         wakeups: WakeUps,
         lease_seconds: float,
         max_attempts: int,
+        webhooks: Webhooks,
     ) -> None:
         self._database = database
         self._storage = storage
         self._endings = endings
         self._wakeups = wakeups
+        self._webhooks = webhooks
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
         self._suspect_after = max(max_attempts - 1, 1)
@@ -107,6 +110,10 @@ class Leases:
             runs = RunRepository(connection)
             if not await runs.finish(claimed.run_id, attempt=claimed.attempt, status=outcome.status):
                 raise LeaseLost(claimed.run_id, claimed.attempt)
+            if told := await self._webhooks.ended_run(connection, claimed.run_id, url=claimed.kwargs.get("webhook")):
+                await self._webhooks.note(
+                    connection, told, status=outcome.status, values=outcome.values, error=outcome.error
+                )
             is_awaited = await _store_outcome(connection, claimed, outcome)
         if is_awaited:
             await self._ring(claimed.graph_id)
@@ -119,11 +126,15 @@ class Leases:
         """
         async with self._database.transaction() as connection:
             await ThreadRepository(connection).lock(claimed.thread_id)
+            told = await self._webhooks.ended_run(connection, claimed.run_id, url=claimed.kwargs.get("webhook"))
             if not await roll_back_attempt(connection, claimed.run_id, attempt=claimed.attempt):
                 raise LeaseLost(claimed.run_id, claimed.attempt)
             is_awaited = await _store_outcome(connection, claimed, outcome)
             if not claimed.temporary:
                 await refresh_latest_state(connection, claimed.thread_id)
+            if told:
+                values = await latest_values(connection, claimed.thread_id)
+                await self._webhooks.note(connection, told, status="rollback", values=values, error=outcome.error)
         if is_awaited:
             await self._ring(claimed.graph_id)
 

@@ -20,25 +20,35 @@ from ..errors import (
     ThreadNotFound,
 )
 from ..models.ids import new_id
-from ..models.runs import CancelAction, Run, RunRequest, RunStatus
+from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus
 from ..models.streams import StreamEvent
-from ..models.threads import Thread
+from ..models.threads import Thread, ThreadTtl
 from ..queue.wakeups import WakeUps
 from .acceptance import Acceptance, assistant_of, prepare, refuse_second_answer
 from .cancellation import Cancellation, delete_run
-from .latest_state import refresh_latest_state
+from .latest_state import latest_values, refresh_latest_state
 from .reserved import shown
 from .streams import RunStreams
+from .webhooks import Webhooks
 
 
 class Runs:
     def __init__(
-        self, database: Database, *, wakeups: WakeUps, cancellation: Cancellation, streams: RunStreams
+        self,
+        database: Database,
+        *,
+        wakeups: WakeUps,
+        cancellation: Cancellation,
+        streams: RunStreams,
+        webhooks: Webhooks,
+        default_ttl: ThreadTtl | None,
     ) -> None:
         self._database = database
         self._wakeups = wakeups
         self._cancellation = cancellation
         self._streams = streams
+        self._webhooks = webhooks
+        self._default_ttl = default_ttl
 
     async def create(
         self,
@@ -54,21 +64,26 @@ class Runs:
             AssistantNotFound, ThreadNotFound: as they say.
             RunConflict: the strategy is "reject" and the thread is busy.
             InvalidState: the request contradicts itself.
+            InvalidRequest: the webhook may not be called.
         """
+        await self._webhooks.check(request.webhook)
         async with self._database.transaction() as connection:
-            acceptance = await _accept(
+            acceptance = await self._accept(
                 connection, thread_id, request, request_id=request_id, headers=headers_configurable
             )
-        await self._announce([acceptance])
+        await self.announce([acceptance])
         return shown(acceptance.run)
 
     async def create_batch(self, requests: list[RunRequest], *, request_id: str | None = None) -> list[Run]:
         """Accept several stateless runs: all of them or none."""
+        for url in {request.webhook for request in requests}:
+            await self._webhooks.check(url)
         async with self._database.transaction() as connection:
             accepted = [
-                await _accept(connection, None, request, request_id=request_id, headers=None) for request in requests
+                await self._accept(connection, None, request, request_id=request_id, headers=None)
+                for request in requests
             ]
-        await self._announce(accepted)
+        await self.announce(accepted)
         return [shown(acceptance.run) for acceptance in accepted]
 
     async def list(self, thread_id: UUID, *, limit: int = 10, offset: int = 0, status: str | None = None) -> list[Run]:
@@ -164,7 +179,13 @@ class Runs:
             run.thread_id, run.run_id, action="interrupt", reason="The client that waited for this run disconnected."
         )
 
-    async def _announce(self, accepted: list[Acceptance]) -> None:
+    async def accept(
+        self, connection: Connection, thread_id: UUID | None, request: RunRequest, *, configurable: dict[str, str]
+    ) -> Acceptance:
+        """Accept a run as part of the caller's transaction; `announce` it when that is committed."""
+        return await self._accept(connection, thread_id, request, request_id=None, headers=configurable)
+
+    async def announce(self, accepted: Sequence[Acceptance]) -> None:
         """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""
         for acceptance in accepted:
             try:
@@ -174,68 +195,93 @@ class Runs:
             if acceptance.stopped:
                 await self._cancellation.announce_end(acceptance.stopped, thread_id=acceptance.run.thread_id)
 
-
-async def _accept(
-    connection: Connection,
-    thread_id: UUID | None,
-    request: RunRequest,
-    *,
-    request_id: str | None,
-    headers: dict[str, str] | None,
-) -> Acceptance:
-    assistant = await assistant_of(connection, request.assistant_id)
-    if assistant is None:
-        raise AssistantNotFound(request.assistant_id)
-    if failure := await WorkerRepository(connection).graph_failure(assistant.graph_id):
-        raise GraphLoadError(assistant.graph_id, failure)
-    threads = ThreadRepository(connection)
-    runs = RunRepository(connection)
-    existing: Thread | None = None
-    if thread_id is not None:
-        existing = await threads.lock(thread_id)
-        if existing is None and request.if_not_exists != "create":
-            raise ThreadNotFound(thread_id)
-    in_flight = await runs.in_flight(existing.thread_id) if existing else []
-    if in_flight and request.multitask_strategy == "reject":
-        raise RunConflict(f"Thread {thread_id} is busy with run {in_flight[0].run_id}.")
-    refuse_second_answer(request, in_flight)
-    run_id = new_id()
-    prepared = prepare(
-        request,
-        assistant,
-        existing,
-        thread_id=thread_id or new_id(),
-        run_id=run_id,
-        stateless=thread_id is None,
-        request_id=request_id,
-        headers=headers or {},
-    )
-    if existing is None:
-        created = await threads.insert(
-            prepared.thread_id, metadata=prepared.thread_metadata, config=prepared.thread_config, status="busy"
+    async def _accept(
+        self,
+        connection: Connection,
+        thread_id: UUID | None,
+        request: RunRequest,
+        *,
+        request_id: str | None,
+        headers: dict[str, str] | None,
+    ) -> Acceptance:
+        assistant = await assistant_of(connection, request.assistant_id)
+        if assistant is None:
+            raise AssistantNotFound(request.assistant_id)
+        if failure := await WorkerRepository(connection).graph_failure(assistant.graph_id):
+            raise GraphLoadError(assistant.graph_id, failure)
+        threads = ThreadRepository(connection)
+        runs = RunRepository(connection)
+        existing: Thread | None = None
+        if thread_id is not None:
+            existing = await threads.lock(thread_id)
+            if existing is None and request.if_not_exists != "create":
+                raise ThreadNotFound(thread_id)
+        in_flight = await runs.in_flight(existing.thread_id) if existing else []
+        if in_flight and request.multitask_strategy == "reject":
+            raise RunConflict(f"Thread {thread_id} is busy with run {in_flight[0].run_id}.")
+        refuse_second_answer(request, in_flight)
+        run_id = new_id()
+        prepared = prepare(
+            request,
+            assistant,
+            existing,
+            thread_id=thread_id or new_id(),
+            run_id=run_id,
+            stateless=thread_id is None,
+            request_id=request_id,
+            headers=headers or {},
         )
-        if created is None:
-            # Somebody created the thread since we looked; begin again with the row locked.
-            return await _accept(connection, thread_id, request, request_id=request_id, headers=headers)
-    elif existing.status == "busy":
-        await threads.update(existing.thread_id, metadata=None, ttl=None)
-    else:
-        await threads.begin_run(existing.thread_id, metadata=prepared.thread_metadata, config=prepared.thread_config)
-    run = await runs.insert(
-        run_id,
-        thread_id=prepared.thread_id,
-        assistant_id=assistant.assistant_id,
-        graph_id=assistant.graph_id,
-        metadata=prepared.metadata,
-        kwargs=prepared.kwargs,
-        multitask_strategy=request.multitask_strategy,
-        after_seconds=request.after_seconds,
-    )
-    stopped: list[UUID] = []
-    if in_flight and request.multitask_strategy in ("interrupt", "rollback"):
+        if existing is None:
+            created = await threads.insert(
+                prepared.thread_id,
+                metadata=prepared.thread_metadata,
+                config=prepared.thread_config,
+                status="busy",
+                ttl=self._default_ttl,
+            )
+            if created is None:
+                # Somebody created the thread since we looked; begin again with the row locked.
+                return await self._accept(connection, thread_id, request, request_id=request_id, headers=headers)
+        elif existing.status == "busy":
+            await threads.update(existing.thread_id, metadata=None, ttl=None)
+        else:
+            await threads.begin_run(
+                existing.thread_id, metadata=prepared.thread_metadata, config=prepared.thread_config
+            )
+        run = await runs.insert(
+            run_id,
+            thread_id=prepared.thread_id,
+            assistant_id=assistant.assistant_id,
+            graph_id=assistant.graph_id,
+            metadata=prepared.metadata,
+            kwargs=prepared.kwargs,
+            multitask_strategy=request.multitask_strategy,
+            after_seconds=request.after_seconds,
+        )
+        stopped = await self._supersede(connection, in_flight, request.multitask_strategy, by=run_id)
+        return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped)
+
+    async def _supersede(
+        self, connection: Connection, in_flight: Sequence[Run], strategy: MultitaskStrategy, *, by: UUID
+    ) -> list[UUID]:
+        """End the runs that make way for a new one; which ones did."""
+        if not in_flight or strategy not in ("interrupt", "rollback"):
+            return []
         stopped = [old.run_id for old in in_flight]
-        await runs.supersede(stopped, reason=f"Superseded by run {run_id}.")
-        if request.multitask_strategy == "rollback":
+        reason = f"Superseded by run {by}."
+        # Their workers come too late to tell anybody; whoever was never started is not told of.
+        begun = [old for old in in_flight if old.status == "running"]
+        found = [await self._webhooks.ended_run(connection, old.run_id, url=old.kwargs.get("webhook")) for old in begun]
+        await RunRepository(connection).supersede(stopped, reason=reason)
+        if strategy == "rollback":
             for old_id in stopped:
                 await delete_run(connection, old_id)
-    return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped)
+        for told in filter(None, found):
+            await self._webhooks.note(
+                connection,
+                told,
+                status="rollback" if strategy == "rollback" else "interrupted",
+                values=await latest_values(connection, told.thread_id),
+                error={"error": f"User{strategy.capitalize()}", "message": reason},
+            )
+        return stopped

@@ -13,15 +13,17 @@ from ..db.workers import WorkerRepository
 from ..errors import DatabaseUnavailable, QueueUnavailable
 from ..queue import Queue
 from ..settings import Settings
+from .store import Store
 
 logger = logging.getLogger(__name__)
 
 
 class System:
-    def __init__(self, database: Database, *, queue: Queue, settings: Settings) -> None:
+    def __init__(self, database: Database, *, queue: Queue, settings: Settings, store: Store) -> None:
         self._database = database
         self._queue = queue
         self._settings = settings
+        self._store = store
         self._active = 0
 
     async def is_ready(self) -> bool:
@@ -54,12 +56,14 @@ class System:
             "langgraph_py_version": importlib.metadata.version("langgraph"),
             "flags": {
                 "assistants": True,
-                "crons": False,
+                "crons": True,
                 "langsmith": False,
                 "langsmith_tracing_replicas": False,
                 "langsmith_tracing_session_on_runs": False,
+                "store": True,
                 "strict_resume": True,
             },
+            "store": {"semantic_search": self._store.is_semantic, "problem": self._store.problem or None},
             "host": {
                 "kind": "self-hosted",
                 "project_id": None,

@@ -29,7 +29,7 @@ from ..json_encoding import encode
 from ..models.checkpoints import UsageRow
 from ..models.ids import new_id
 from ..models.pages import Page
-from ..models.threads import Thread, ThreadTtl
+from ..models.threads import Thread, ThreadTtl, ThreadTtlConfig
 from ..queue.calls import Calls
 from ..queue.thread_updates import ThreadUpdates
 from .cancellation import Cancellation
@@ -52,11 +52,13 @@ class Threads:
         calls: Calls,
         updates: ThreadUpdates,
         cancellation: Cancellation,
+        ttl: ThreadTtlConfig,
     ) -> None:
         self._database = database
         self._storage = storage
         self._calls = calls
         self._updates = updates
+        self._ttl = ttl
         self._cancellation = cancellation
 
     async def create(
@@ -80,7 +82,7 @@ class Threads:
             raise InvalidState("Supersteps need to know the graph: give metadata.graph_id.")
         async with self._database.connection() as connection:
             threads = ThreadRepository(connection)
-            created = await threads.insert(thread_id, metadata=metadata, ttl=ttl)
+            created = await threads.insert(thread_id, metadata=metadata, ttl=ttl or self._ttl.default)
             existing = None if created else await threads.get(thread_id)
         if created is None:
             if existing is None or if_exists == "raise":
@@ -188,6 +190,32 @@ class Threads:
             if thread is not None and thread.status != "busy":
                 await refresh_latest_state(connection, thread_id)
 
+    @property
+    def ttl_config(self) -> ThreadTtlConfig:
+        return self._ttl
+
+    async def expire(self) -> int:
+        """Delete, or cut down to their latest checkpoints, the threads whose time is over; how many it were.
+
+        A busy thread waits for the next time. Two processes at once share the work.
+        """
+        async with self._database.connection() as connection:
+            thread_ids = await ThreadRepository(connection).expired(limit=self._ttl.sweep_limit)
+        return sum([await self._expire(thread_id) for thread_id in thread_ids])
+
+    async def _expire(self, thread_id: UUID) -> bool:
+        async with self._database.transaction() as connection:
+            threads = ThreadRepository(connection)
+            strategy = await threads.lock_expired(thread_id)
+            if strategy == "delete":
+                await threads.delete(thread_id)
+                await CheckpointRepository(connection).delete_for_threads([thread_id])
+            elif strategy == "keep_latest":
+                await CheckpointRepository(connection).prune([thread_id])
+                await refresh_latest_state(connection, thread_id)
+                await threads.expire_again(thread_id)
+        return strategy is not None
+
     async def copy(self, thread_id: UUID) -> Thread:
         """A new thread with the metadata, state and whole history of this one; its runs are not copied."""
         new_thread_id = uuid4()
@@ -204,6 +232,8 @@ class Threads:
                 # Its row shows the state before the run that works on it.
                 await refresh_latest_state(connection, new_thread_id)
                 copied = await threads.get(new_thread_id) or copied
+            if self._ttl.default is not None:
+                copied = await threads.update(new_thread_id, metadata=None, ttl=self._ttl.default) or copied
         return copied
 
     async def get_state(

@@ -25,6 +25,7 @@ from ..models.runs import RunOutcome
 from ..queue.calls import Call, Reply
 from ..resources import Resources
 from ..resources.replies import failure
+from .graph_store import GraphStore
 from .inputs import command_of
 from .loops import GraphLoops
 
@@ -51,12 +52,14 @@ class CallServer:
         *,
         graph_loops: GraphLoops,
         graph_ids: Sequence[str],
+        store: GraphStore,
         most_at_once: int,
     ) -> None:
         self._resources = resources
         self._registry = registry
         self._graph_loops = graph_loops
         self._graph_ids = graph_ids
+        self._store = store
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(most_at_once)
         self._methods: dict[str, Callable[[Call], Awaitable[Any]]] = {
@@ -147,7 +150,7 @@ class CallServer:
         self, graph_id: str, config: RunnableConfig, saver: Saver, supersteps: list[list[StateUpdate]]
     ) -> Any:
         source = self._registry.get(graph_id)
-        async with source.open(config, access_context="threads.update", checkpointer=saver) as graph:
+        async with source.open(config, access_context="threads.update", store=self._store, checkpointer=saver) as graph:
             saver = saver.with_allowlist(revivable_types(graph))
             graph.checkpointer = saver
             updated = await graph.abulk_update_state(config, supersteps)

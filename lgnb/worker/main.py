@@ -12,6 +12,7 @@ import sys
 from ..db.database import Database
 from ..db.migrate import migrate
 from ..embedded import acquire
+from ..graphs.configuration import configuration_of
 from ..graphs.descriptors import describe_all
 from ..graphs.loading import GraphRegistry
 from ..graphs.project import Project
@@ -33,8 +34,9 @@ def run_worker(settings: Settings) -> int:
 
 
 async def _run(settings: Settings) -> int:
-    project = Project.load(settings.config) if settings.config else Project.builtin()
-    for warning in project.warnings:
+    project = Project.of(settings.config)
+    configuration = configuration_of(project, thread_ttl=settings.thread_ttl)
+    for warning in (*project.warnings, *configuration.warnings):
         logger.warning("%s", warning)
     async with contextlib.AsyncExitStack() as stack:
         postgres_uri, redis_uri = settings.postgres_uri, settings.redis_uri
@@ -49,7 +51,9 @@ async def _run(settings: Settings) -> int:
             await migrate(connection)
         queue = Queue(redis_uri, prefix=settings.redis_key_prefix)
         stack.push_async_callback(queue.close)
-        resources = await build_resources(database=database, queue=queue, settings=settings)
+        resources = await build_resources(
+            database=database, queue=queue, settings=settings, configuration=configuration
+        )
         stack.push_async_callback(resources.close)
         registry = GraphRegistry()
         registry.load_all(project)

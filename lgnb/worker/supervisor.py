@@ -31,7 +31,14 @@ _KEPT_LINES = 40
 _LONGEST_LINE = 64 * 1024
 
 # Secrets of the host which code inside a graph has no business with.
-_WITHHELD = ("LGNB_API_KEYS", "LGNB_TOKEN", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
+_WITHHELD = (
+    "LGNB_API_KEYS",
+    "LGNB_TOKEN",
+    "LGNB_WEBHOOK_SECRET",
+    "JUPYTER_TOKEN",
+    "JUPYTERHUB_API_TOKEN",
+    "JPY_API_TOKEN",
+)
 
 
 class Supervisor:

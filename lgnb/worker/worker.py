@@ -29,7 +29,10 @@ from ..models.runs import ClaimedRun, RunOutcome
 from ..resources import Resources
 from ..settings import Settings
 from .call_server import CallServer
+from .cron_tick import CronTick
 from .execution import Ending, Execution, RunReturned
+from .expiry import StoreSweeper, ThreadSweeper
+from .graph_store import GraphStore
 from .heartbeat import Heartbeat
 from .inputs import input_of
 from .loops import GraphLoops, LoopThread
@@ -73,11 +76,13 @@ class Worker:
             isolation=settings.isolated_loops,
             on_blocked=self._from_thread(self._evacuate),
         )
+        self._store = GraphStore(resources.store, loop=self._loop)
         self._calls = CallServer(
             resources,
             registry,
             graph_loops=self._graph_loops,
             graph_ids=self._graph_ids,
+            store=self._store,
             most_at_once=max(1, settings.postgres_pool_size // 4),
         )
         self._worker_id = uuid4()
@@ -94,6 +99,11 @@ class Worker:
         await self._begin_lease()
         background = [
             asyncio.create_task(Sweeper(self._resources.leases, period_seconds=1.0).run(), name="lgnb-sweeper"),
+            asyncio.create_task(
+                CronTick(self._resources.crons, period_seconds=self._settings.poll_seconds).run(), name="lgnb-crons"
+            ),
+            asyncio.create_task(ThreadSweeper(self._resources.threads).run(), name="lgnb-thread-sweeper"),
+            asyncio.create_task(StoreSweeper(self._resources.store).run(), name="lgnb-store-sweeper"),
             asyncio.create_task(self._listen(), name="lgnb-wakeups"),
             asyncio.create_task(self._calls.run(), name="lgnb-calls"),
         ]
@@ -270,6 +280,7 @@ class Worker:
             goes_on=goes_on,
             publish=publisher.publish,
             report=report,
+            store=self._store,
         )
 
     async def _ending(self, hand: InHand) -> Ending:

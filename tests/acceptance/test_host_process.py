@@ -154,11 +154,20 @@ def test_a_headless_server_ends_with_the_process_that_asked_for_it(make_server: 
 
 def test_a_failed_start_ends_lgnb_serve_with_one_sentence(make_server: Any) -> None:
     """Nobody has to search a log for the reason."""
-    server = make_server(environment={"LGNB_REDIS_URI": "redis://127.0.0.1:1"}, ready=False)
+    server = make_server(environment={"LGNB_DATA_DIR": "/dev/null/lgnb"}, ready=False)
 
     assert server.process.wait(timeout=60) == 1
-    assert "lgnb is not available: Redis does not answer" in server.log
+    assert "lgnb is not available: The data directory /dev/null/lgnb cannot be used" in server.log
     assert "Traceback" not in server.log
+
+
+def test_a_server_starts_and_executes_runs_while_redis_is_away(make_server: Any) -> None:
+    """Redis only carries speed: without it workers look into Postgres by themselves."""
+    server = make_server(environment={"LGNB_REDIS_URI": "redis://127.0.0.1:1"})
+    with get_sync_client(url=server.url, api_key=server.api_key) as client:
+        values = client.runs.wait(None, "agent", input={"messages": [{"role": "user", "content": "6 * 7"}]})
+
+    assert values["messages"][-1]["content"] == "6 * 7 = 42"
 
 
 def test_a_failed_start_leaves_the_rest_of_jupyter_alive(make_server: Any) -> None:

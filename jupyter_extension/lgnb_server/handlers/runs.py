@@ -188,6 +188,22 @@ class RunHandler(LgnbHandler):
         self.answer_empty()
 
 
+class RunWebhooksHandler(LgnbHandler):
+    """What the webhook of a run was told."""
+
+    @authenticated
+    async def get(self, thread_id: UUID, run_id: UUID) -> None:
+        self.answer(await self.resources.webhooks.of_run(thread_id, run_id))
+
+
+class RunWebhooksAgainHandler(LgnbHandler):
+    """Tell the webhook of a run once more."""
+
+    @authenticated
+    async def post(self, thread_id: UUID, run_id: UUID) -> None:
+        self.answer(await self.resources.webhooks.send_again(thread_id, run_id))
+
+
 class RunCancelHandler(RunHandlerBase):
     @authenticated
     async def post(self, thread_id: UUID, run_id: UUID) -> None:

@@ -133,9 +133,10 @@ CREATE TABLE crons (
 CREATE INDEX crons_due ON crons (next_run_date) WHERE enabled;
 CREATE INDEX crons_by_metadata ON crons USING gin (metadata jsonb_path_ops);
 
+-- Labels compare by their bytes, so that everything under a namespace is one range of the primary key.
 CREATE TABLE store_items (
-    namespace text[] NOT NULL,
-    key text NOT NULL,
+    namespace text[] COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
     value jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -143,5 +144,6 @@ CREATE TABLE store_items (
     expires_at timestamptz,
     PRIMARY KEY (namespace, key)
 );
+CREATE INDEX store_items_by_update ON store_items (updated_at DESC, namespace, key);
 CREATE INDEX store_items_by_value ON store_items USING gin (value jsonb_path_ops);
 CREATE INDEX store_items_by_expiry ON store_items (expires_at) WHERE expires_at IS NOT NULL;

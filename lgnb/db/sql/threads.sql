@@ -156,3 +156,27 @@ WHERE thread_id = %(thread_id)s
 SELECT thread_id
 FROM threads
 WHERE metadata @> %(metadata)s
+
+-- thread_expired --
+-- Threads whose time is over and that no run is changing, longest over first.
+SELECT thread_id
+FROM threads
+WHERE expires_at <= now()
+    AND status <> 'busy'
+ORDER BY expires_at
+LIMIT %(limit)s
+
+-- thread_lock_expired --
+-- What shall be left of an expired thread, locked; nothing when it lives on, is busy, or somebody else has it.
+SELECT coalesce(ttl_strategy, 'delete') AS strategy
+FROM threads
+WHERE thread_id = %(thread_id)s
+    AND expires_at <= now()
+    AND status <> 'busy'
+FOR UPDATE SKIP LOCKED
+
+-- thread_expire_again --
+-- A thread that was cut down is cut down again after the same time.
+UPDATE threads
+SET expires_at = now() + make_interval(secs => ttl_minutes * 60)
+WHERE thread_id = %(thread_id)s

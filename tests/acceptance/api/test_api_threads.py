@@ -327,7 +327,7 @@ async def test_a_deleted_thread_ends_its_run_and_is_gone(client: LangGraphClient
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
-        ("POST", "/threads", {"ttl": 5}, 422),
+        ("POST", "/threads", {"ttl": "5"}, 422),
         ("POST", "/threads", {"thread_id": "not-a-uuid"}, 422),
         ("POST", "/threads/search", {"ids": ["not-a-uuid"]}, 400),
         ("POST", "/threads/search", {"extract": {"values": "values.a"}}, 422),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
 
 from lgnb.client.aliases import Aliases
@@ -13,7 +11,7 @@ from lgnb.client.session import Session
 from lgnb.client.thread_state import answers_by_id, interrupts_of
 from lgnb.errors import InvalidRequest, ThreadNotFound
 
-_A, _B = str(uuid.uuid4()), str(uuid.uuid4())
+_A, _B = "6f1c2a44-55b0-4c5e-9d0a-8b5f5c1d7e01", "c0a8e9d2-7b34-4f61-8a2e-1f9e3d6b4a02"
 
 
 def test_an_assistant_continues_on_the_thread_it_used_last() -> None:

@@ -193,7 +193,11 @@ async def test_a_graph_in_any_form_runs(target: Any) -> None:
     assert not source.is_factory
 
 
-@pytest.mark.parametrize(("factory", "given"), FACTORIES, ids=lambda value: getattr(value, "__name__", str(value)))
+@pytest.mark.parametrize(
+    ("factory", "given"),
+    FACTORIES,
+    ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", type(value).__name__),
+)
 async def test_each_form_of_factory_gets_what_it_asks_for(factory: Any, given: str) -> None:
     source = GraphSource("g", factory)
 
