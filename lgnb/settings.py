@@ -34,7 +34,11 @@ def _default_data_dir() -> Path:
 class Settings:
     """What one host or worker was told. Durations are seconds, sizes are bytes."""
 
-    config: Path | None = _setting(None, "Path of langgraph.json; without one the built-in example graphs are served.")
+    config: Path | None = _setting(
+        None,
+        "Path of langgraph.json. By default the one in the notebooks' folder, then the one in the current folder; "
+        "where there is none, the built-in example graphs are served.",
+    )
     data_dir: Path = _setting(_default_data_dir, "Where the embedded Postgres and Valkey keep their data.")
     postgres_uri: str | None = _setting(
         None, "Postgres to use instead of the embedded one.", also=("DATABASE_URI", "POSTGRES_URI"), secret=True
@@ -130,6 +134,13 @@ class Settings:
         settings = replace(self, **changes)
         settings.check()
         return settings
+
+    def with_config_of(self, *directories: Path) -> Settings:
+        """These settings; if no configuration was named, with the first langgraph.json of these directories."""
+        if self.config is not None:
+            return self
+        found = (directory / "langgraph.json" for directory in directories)
+        return self.with_values(config=next((path.absolute() for path in found if path.is_file()), None))
 
     def check(self) -> None:
         """Refuse values outside their bounds with one sentence."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
 from jupyter_server.extension.application import ExtensionApp
@@ -59,6 +60,8 @@ class LgnbServer(ExtensionApp):
         problem: str | None = None
         try:
             settings = Settings.from_environment(overrides=Lgnb(parent=self).overrides())
+            # Workers start in the current directory and would find its configuration, so it counts here as well.
+            settings = settings.with_config_of(Path(self._root_dir()), Path.cwd())
         except SettingsError as error:
             settings, problem = Settings(), str(error)
         self._has_settings = problem is None

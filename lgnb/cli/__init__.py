@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .._version import __version__
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {spec.name: getattr(parsed, spec.name, None) for spec in fields(Settings)}
     run: Callable[[argparse.Namespace, Settings, dict[str, Any]], int] = parsed.run
     try:
-        settings = Settings.from_environment(overrides=given)
+        settings = Settings.from_environment(overrides=given).with_config_of(Path.cwd())
     except SettingsError as error:
         return _complain(error, code=_WRONG_USE)
     try:

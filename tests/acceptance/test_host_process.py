@@ -90,6 +90,18 @@ def test_a_usual_jupyter_server_serves_the_api_without_any_configuration(make_se
     assert server.stop() == 0
 
 
+def test_a_configuration_beside_the_notebooks_is_found_by_itself(make_server: Any, make_data_dir: Any) -> None:
+    """Whoever writes a langgraph.json and starts Jupyter there has assistants of his own."""
+    home = make_data_dir()
+    graph = "lgnb.testing.graphs:echo"
+    (home / "langgraph.json").write_text(json.dumps({"graphs": {"mine": graph}, "dependencies": ["."]}))
+    server = make_server(home=home)
+    with get_sync_client(url=server.url, api_key=server.api_key) as client:
+        found = client.assistants.search()
+
+    assert [assistant["graph_id"] for assistant in found] == ["mine"]
+
+
 def test_a_stop_in_good_order_leaves_neither_processes_nor_files(make_server: Any) -> None:
     """Workers, the embedded servers and the runtime file are gone when the server is."""
     server = make_server()
