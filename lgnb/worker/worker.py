@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from .sweeper import Sweeper
 logger = logging.getLogger(__name__)
 
 _CLAIM_AT_ONCE = 8
+_MOST_HEARD = 256
 # How long a stopped run may take to notice before its end is committed without it.
 _STOP_GRACE_SECONDS = 3.0
 _RETRY_SECONDS = 0.5
@@ -90,6 +92,8 @@ class Worker:
         self._hands: dict[UUID, InHand] = {}
         self._attempts: set[asyncio.Task[None]] = set()
         self._begun = 0
+        # Signalled runs that were in nobody's hands here, the last ones only.
+        self._heard: deque[UUID] = deque(maxlen=_MOST_HEARD)
         self._suspects = 0
         self._look = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -237,6 +241,8 @@ class Worker:
             thread, future = self._graph_loops.run(execution.run(), graph_id=claimed.graph_id, run_id=claimed.run_id)
             hand = InHand(claimed, execution, publisher, thread, future, asyncio.Event())
             self._hands[claimed.run_id] = hand
+            if claimed.run_id in self._heard:
+                self._spawn(self._check([claimed.run_id]))
             ending = await self._ending(hand)
             outcome = await self._commit(claimed, ending, rolled_back=execution.stopped == "rollback")
             await publisher.close(ending.status)
@@ -354,6 +360,8 @@ class Worker:
 
     async def _check(self, run_ids: list[UUID]) -> None:
         """Somebody signalled these runs: look at the rows of those in hand."""
+        # One may be on its way into our hands: its claim is committed, but has not come back or is being prepared.
+        self._heard.extend(run_id for run_id in run_ids if run_id not in self._hands)
         ours = [run_id for run_id in run_ids if run_id in self._hands]
         if not ours:
             return

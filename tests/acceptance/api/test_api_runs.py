@@ -327,6 +327,21 @@ async def test_a_running_run_is_rolled_back(client: LangGraphClient, thread: str
         await client.runs.get(thread, run["run_id"])
 
 
+async def test_a_cancel_reaches_a_run_that_was_claimed_a_moment_ago(client: LangGraphClient) -> None:
+    """Its worker may hear of the cancel before it holds the run; the heartbeat would notice only seconds later."""
+    slowest = 0.0
+    for _ in range(20):
+        thread_id = (await client.threads.create())["thread_id"]
+        run = await client.runs.create(thread_id, "slow", input={"log": []})
+        while (await client.runs.get(thread_id, run["run_id"]))["status"] == "pending":
+            await asyncio.sleep(0)
+        began = time.monotonic()
+        await client.runs.cancel(thread_id, run["run_id"], wait=True)
+        slowest = max(slowest, time.monotonic() - began)
+
+    assert slowest < 1.5
+
+
 async def test_a_cancel_without_waiting_is_only_taken_down(
     http: httpx.AsyncClient, thread: str, running: Running
 ) -> None:
