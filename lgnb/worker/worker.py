@@ -24,6 +24,7 @@ from ..checkpoints.history import thread_states
 from ..checkpoints.saver import Saver
 from ..db.runs import RunWatch
 from ..errors import DatabaseUnavailable, LeaseLost, QueueUnavailable
+from ..failpoints import failpoint
 from ..graphs.loading import GraphRegistry
 from ..models.checkpoints import Fence
 from ..models.runs import ClaimedRun, RunOutcome
@@ -200,6 +201,8 @@ class Worker:
                 claimed = await leases.claim(
                     self._worker_id, graph_ids=self._graph_ids, limit=limit, suspect=not self._suspects
                 )
+                if claimed:
+                    failpoint("after_claim")
                 for one in claimed:
                     self._begin(one)
                 if len(claimed) == limit:
@@ -245,6 +248,7 @@ class Worker:
                 self._spawn(self._check([claimed.run_id]))
             ending = await self._ending(hand)
             outcome = await self._commit(claimed, ending, rolled_back=execution.stopped == "rollback")
+            failpoint("after_finish")
             await publisher.close(ending.status)
             if report is not None:
                 await _report_end(report, outcome)

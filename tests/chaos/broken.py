@@ -1,6 +1,6 @@
 """The command `lgnb` with one promise broken on purpose: what a checker is worth shows when it meets such a build.
 
-    python broken.py no-fence worker …
+python broken.py no-fence worker …
 """
 
 from __future__ import annotations

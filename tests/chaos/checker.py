@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from history import Call, Fault, History
+from .history import Call, Fault, History
 
 _IN_FLIGHT = ("pending", "running")
 _MOST_TAKE_OVER_SECONDS = 10.0

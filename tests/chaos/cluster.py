@@ -17,11 +17,12 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import httpx
 import psycopg
 import redis
-from proxy import Proxy
 from psycopg.rows import dict_row
 
 from lgnb import embedded
 from lgnb.embedded import EmbeddedServers
+
+from .proxy import Proxy
 
 KEY = "secret"
 HERE = Path(__file__).parent
@@ -55,6 +56,15 @@ class Member:
     async def start(self) -> None:
         """Return when it serves; Postgres must be up."""
         offset = self._log.stat().st_size if self._log.exists() else 0
+        self._begin()
+        async with asyncio.timeout(_START_SECONDS):
+            while not (line := self._serving(offset)):
+                if not self.is_alive:
+                    raise RuntimeError(f"{self.name} did not start:\n{self._log.read_text()[offset:][-2000:]}")
+                await asyncio.sleep(0.05)
+        self.url = line.split()[-1] if "API at" in line else None
+
+    def _begin(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._cluster.program, *self._arguments],
@@ -65,12 +75,6 @@ class Member:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        async with asyncio.timeout(_START_SECONDS):
-            while not (line := self._serving(offset)):
-                if not self.is_alive:
-                    raise RuntimeError(f"{self.name} did not start:\n{self._log.read_text()[offset:][-2000:]}")
-                await asyncio.sleep(0.05)
-        self.url = line.split()[-1] if "API at" in line else None
 
     def _serving(self, offset: int) -> str | None:
         lines = self._log.read_text(errors="replace")[offset:].splitlines()

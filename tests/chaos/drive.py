@@ -1,6 +1,6 @@
 """Chaos: clients ask for runs while servers are killed, stalled and cut off; afterwards a checker reads the evidence.
 
-    python tests/chaos/drive.py --minutes 3 --seed 7
+    make chaos CHAOS_ARGS="--minutes 3 --seed 7"
 
 The seed decides which faults come in which order and what the clients ask for; the timing of processes does the rest,
 so the same seed makes a similar run, not the same one. Exit code 1 when a promise was broken.
@@ -12,17 +12,17 @@ import argparse
 import asyncio
 import json
 import random
-import sys
 import time
 from pathlib import Path
 
 import httpx
-from broken import BROKEN
-from checker import Change, Evidence, Report, check
-from cluster import KEY, Cluster, running_cluster
-from faults import Faults
-from history import History
-from workload import Client, shared_threads
+
+from .broken import BROKEN
+from .checker import Change, Evidence, Report, check
+from .cluster import KEY, Cluster, running_cluster
+from .faults import Faults
+from .history import History
+from .workload import Client, shared_threads
 
 _SETTLE_SECONDS = 60.0
 
@@ -99,9 +99,7 @@ def main() -> int:
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
     print(f"seed {seed}, {given.minutes:g} minutes, {given.clients} clients, {given.workers} workers", flush=True)
     report, history = asyncio.run(
-        drive(
-            seconds=given.minutes * 60, seed=seed, clients=given.clients, workers=given.workers, broken=given.broken
-        )
+        drive(seconds=given.minutes * 60, seed=seed, clients=given.clients, workers=given.workers, broken=given.broken)
     )
     if given.history:
         given.history.write_text(json.dumps(history.as_json(), indent=1))
@@ -111,7 +109,3 @@ def main() -> int:
         print(f"BROKEN: {violation}")
     print(f"{len(report.violations)} promises broken")
     return 1 if report.violations else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,8 +9,8 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 
-from cluster import LEASE_SECONDS, Cluster
-from history import Fault, History
+from .cluster import LEASE_SECONDS, Cluster
+from .history import Fault, History
 
 
 class Faults:

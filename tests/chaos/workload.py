@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
-from cluster import KEY, Cluster
-from history import Call, History
+
+from .cluster import KEY, Cluster
+from .history import Call, History
 
 _TIMEOUT = httpx.Timeout(20.0, connect=3.0)
 _PATIENCE_SECONDS = 60.0
