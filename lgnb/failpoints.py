@@ -1,7 +1,8 @@
 """Named places where a test can make this process fail. Inert unless LGNB_FAILPOINT is set.
 
-`LGNB_FAILPOINT=after_claim:exit` ends the process there, as a crash would; `before_save:full@3` reports a full disk
-the third time only. Several are separated by commas. The idea is FreeBSD's fail(9).
+`LGNB_FAILPOINT=after_claim:exit` ends the process there, as a crash would; `after_claim:cut` loses the connection to
+Postgres when the statement has been executed, but not yet answered; `before_save:full@3` reports a full disk the third
+time only. Several are separated by commas. The idea is FreeBSD's fail(9).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def failpoint(name: str) -> None:
 
     Raises:
         psycopg.errors.DiskFull: the action is `full`.
+        psycopg.OperationalError: the action is `cut`.
     """
     point = _failpoints().get(name)
     if point is None:
@@ -37,6 +39,8 @@ def failpoint(name: str) -> None:
         return
     if point.action == "exit":
         os._exit(_EXIT_CODE)
+    if point.action == "cut":
+        raise psycopg.OperationalError(f"failpoint {name}: the connection is lost")
     raise psycopg.errors.DiskFull(f"failpoint {name}: no space left on device")
 
 
@@ -46,7 +50,7 @@ def _failpoints() -> dict[str, _Failpoint]:
     for spec in filter(None, os.environ.get("LGNB_FAILPOINT", "").split(",")):
         name, _, rest = spec.partition(":")
         action, _, only = rest.partition("@")
-        if action not in ("exit", "full"):
-            raise ValueError(f"LGNB_FAILPOINT: {spec!r} should be NAME:exit or NAME:full, with @N for the Nth time.")
+        if action not in ("exit", "cut", "full"):
+            raise ValueError(f"LGNB_FAILPOINT: {spec!r} should be NAME:exit, :cut or :full, with @N for the Nth time.")
         found[name] = _Failpoint(action, int(only or 0))
     return found

@@ -41,7 +41,8 @@ class Client:
                 (operation,) = self._random.choices(operations, weights)
                 # Whatever happens to a client is written into its call, not raised here.
                 with contextlib.suppress(httpx.HTTPError, TimeoutError):
-                    await operation()
+                    async with asyncio.timeout(_PATIENCE_SECONDS):
+                        await operation()
                 await asyncio.sleep(self._random.uniform(0, 0.15))
 
     # ways to ask for a run

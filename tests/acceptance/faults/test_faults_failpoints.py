@@ -47,6 +47,21 @@ async def test_a_worker_that_dies_with_a_claim_in_its_hand_is_followed_by_anothe
     assert installation.run(run["run_id"])["attempt"] == 2
 
 
+async def test_a_claim_whose_answer_is_lost_does_not_hold_the_run_for_ever(installation: Any, steps_log: Any) -> None:
+    """The table says that the worker has the run, the worker does not know of it, and its lease goes on and on."""
+    host = await installation.host(workers=0, lease_seconds=1.5)
+    await installation.worker(lease_seconds=1.5, failpoint="after_claim:cut@1")
+    thread = await host.client.threads.create()
+
+    run = await _count(host.client, thread, steps_log)
+    async with asyncio.timeout(20):
+        values = await host.client.runs.join(thread["thread_id"], run["run_id"])
+
+    assert values["seen"] == steps_log.steps == list(range(1, _STEPS + 1))
+    row = installation.run(run["run_id"])
+    assert (row["attempt"], row["returned"]) == (2, 1)
+
+
 async def test_whoever_follows_a_run_hears_of_its_end_from_postgres_when_the_worker_could_not_tell(
     installation: Any, steps_log: Any
 ) -> None:

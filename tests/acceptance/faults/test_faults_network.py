@@ -53,9 +53,7 @@ async def test_cut_connections_lose_and_double_nothing(installation: Any, proxie
     await _assert_all_ended_well(installation, host, accepted, until)
 
 
-async def test_connections_that_stand_still_only_cost_time(
-    installation: Any, proxies: list[Proxy], until: Any
-) -> None:
+async def test_connections_that_stand_still_only_cost_time(installation: Any, proxies: list[Proxy], until: Any) -> None:
     """Neither open nor closed, as when a cable is pulled: longer than the lease, so that the runs are taken over."""
     host = await installation.host(workers=0, lease_seconds=2)
     await installation.worker(lease_seconds=2)
