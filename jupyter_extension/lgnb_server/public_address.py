@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from jupyter_server.utils import url_path_join
-from tornado.httputil import HTTPServerRequest
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _PREFIX = re.compile(r"/[\w.~%@/-]{0,255}", re.ASCII)
 
 
-def public_root(request: HTTPServerRequest, *, base_url: str, trusts_proxy: bool) -> str:
+def public_root(*, protocol: str, host: str, headers: Mapping[str, str], base_url: str, trusts_proxy: bool) -> str:
     """The address of Jupyter itself, with its base URL.
 
-    `X-Forwarded-Proto` is in the request's protocol by now; Tornado reads it where the proxy is trusted.
+    `protocol` is that of the client: Tornado has read `X-Forwarded-Proto` by then, where the proxy is trusted.
     """
-    host, prefix = request.host, ""
+    prefix = ""
     if trusts_proxy:
-        forwarded = _first(request.headers.get("X-Forwarded-Host", ""))
+        forwarded = _first(headers.get("X-Forwarded-Host", ""))
         host = forwarded if _HOST.fullmatch(forwarded) else host
-        stripped = _first(request.headers.get("X-Forwarded-Prefix", ""))
+        stripped = _first(headers.get("X-Forwarded-Prefix", ""))
         prefix = stripped if _PREFIX.fullmatch(stripped) else ""
     # A proxy that also says its prefix, but has not stripped it, is answered without doubling it.
     path = base_url if base_url.startswith(f"{prefix.rstrip('/')}/") else url_path_join(prefix, base_url)
-    return url_path_join(f"{request.protocol}://{host}", path)
+    return url_path_join(f"{protocol}://{host}", path)
 
 
 def _first(header: str) -> str:

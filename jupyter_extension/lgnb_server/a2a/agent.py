@@ -211,6 +211,18 @@ class Agent:
         )
         return {message.message_id for message in messages_of(began[0]["values"])} if began else ()
 
+    async def _continued(self, task_id: TaskId) -> Task:
+        """The task that a message goes on with."""
+        run, newest = await self._last_run(task_id)
+        task = await self._task(task_id, run, _NO_HISTORY, newest=newest)
+        if task.status.state in ENDED:
+            text = f"Task {task_id} is {task.status.state}; send the message without it to begin another."
+            raise RpcError(UNSUPPORTED, text)
+        if not run.is_final and (run.kwargs.get("command") or {}).get("resume") is not None:
+            # Sent again by a client that lost the connection, it would begin the graph anew.
+            raise RpcError(UNSUPPORTED, f"Task {task_id} works on an answer already; wait until it ends or asks again.")
+        return task
+
     async def _given(self, sent: Sent, task: Task | None) -> dict[str, Any]:
         """What the run is given: its input or its command."""
         if sent.command is not None:

@@ -44,8 +44,13 @@ class CardHandlerBase(LgnbHandler):
 
     def card_of(self, assistant: Assistant) -> dict[str, Any]:
         """The card of an assistant, with the address under which this caller reaches it."""
-        trusts_proxy = self.settings["serverapp"].trust_xheaders
-        root = public_root(self.request, base_url=self.base_url, trusts_proxy=trusts_proxy)
+        root = public_root(
+            protocol=self.request.protocol,
+            host=self.request.host,
+            headers=self.request.headers,
+            base_url=self.base_url,
+            trusts_proxy=self.settings["serverapp"].trust_xheaders,
+        )
         return agent_card(assistant, url_path_join(root, MOUNT, "a2a", str(assistant.assistant_id)))
 
 
