@@ -56,12 +56,7 @@ class Agent:
 
     async def send(self, sent: Sent) -> Begun:
         """Begin a task, or go on with the one that the message names."""
-        task = await self.task(sent.task_id, _NO_HISTORY) if sent.task_id else None
-        if task and task.status.state in ENDED:
-            raise RpcError(
-                UNSUPPORTED,
-                f"Task {task.task_id} is {task.status.state}; send the message without it to begin another.",
-            )
+        task = await self._continued(sent.task_id) if sent.task_id else None
         check_file_types(sent.parts, modes(self._assistant, "input_modes"))
         request = RunRequest(
             assistant_id=str(self._assistant.assistant_id),
