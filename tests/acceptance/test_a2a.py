@@ -279,6 +279,7 @@ async def test_every_example_has_a_card_with_the_address_it_was_asked_at(http: h
         assert len(card.skills) == 1
         for other in (f"{path}/.well-known/agent.json", f"/.well-known/agent-card.json?assistant_id={path[5:]}"):
             assert (await http.get(other)).json() == raw
+        assert (await _rpc(http, graph, "GetExtendedAgentCard", {}))["result"] == raw
     assert (await http.get("/.well-known/agent-card.json")).status_code == 400
     assert (await http.get(f"/a2a/{uuid4()}")).status_code == 404
     assert (await http.get(path, headers={"x-api-key": "wrong"})).status_code == 401

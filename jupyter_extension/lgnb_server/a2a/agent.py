@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -86,7 +87,7 @@ class Agent:
             async for event in events:
                 said = progress(event)
                 if said is not None:
-                    status = Status(state="working", timestamp=run.updated_at.isoformat(), message=said)
+                    status = Status(state="working", timestamp=datetime.now(UTC).isoformat(), message=said)
                     yield StatusUpdate(task_id=task_id, status=status, final=False)
         task = await self.task(task_id, _NO_HISTORY)
         for artifact in task.artifacts:

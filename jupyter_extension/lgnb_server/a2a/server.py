@@ -104,8 +104,9 @@ class A2aServer:
                 task = await self._agent.task(read_task_id(params, "id"), self._history(params))
                 return Now(spelling.task(task))
             case "cancel":
+                history = self._history(params)
                 begun = await self._agent.cancel(read_task_id(params, "id"))
-                return Later(begun.run, self._cancelled(begun, self._history(params), spelling))
+                return Later(begun.run, self._cancelled(begun, history, spelling))
             case "list":
                 wanted = read_wanted(params, scope=self._scope)
                 return Now(_page(await self._agent.tasks(wanted), wanted, spelling))

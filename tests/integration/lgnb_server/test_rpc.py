@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -156,3 +157,30 @@ async def test_a_message_is_taken_without_waiting_and_its_task_is_listed(chat: A
     assert sent["status"]["state"] == "TASK_STATE_SUBMITTED"
     assert [task["id"] for task in listed["tasks"]] == [sent["id"]]
     assert (listed["totalSize"], listed["nextPageToken"]) == (1, "")
+
+
+async def test_tasks_of_many_contexts_are_listed_page_by_page(chat: Any) -> None:
+    sent: list[str] = []
+    for tasks in (2, 1, 2):
+        context = str(uuid4())
+        sent += [(await _begin(chat, contextId=context))["id"] for _ in range(tasks)]
+
+    pages: list[dict[str, Any]] = []
+    token = ""
+    while token or not pages:
+        params = {"pageSize": 2, "pageToken": token, "status": "TASK_STATE_SUBMITTED"}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": params}
+        pages.append((await chat.api.post(_AGENT, json=body)).json()["result"])
+        token = pages[-1]["nextPageToken"]
+
+    assert [task["id"] for page in pages for task in page["tasks"]] == sent[::-1]
+    assert [len(page["tasks"]) for page in pages] == [2, 2, 1]
+    assert [page["totalSize"] for page in pages] == [3, 5, 5]
+
+
+async def _begin(chat: Any, **fields: Any) -> dict[str, Any]:
+    """A task that no worker ever takes."""
+    message = {"role": "user", "messageId": "m", "parts": [{"text": "x"}], **fields}
+    params = {"message": message, "configuration": {"blocking": False}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": params}
+    return (await chat.api.post(_AGENT, json=body)).json()["result"]
