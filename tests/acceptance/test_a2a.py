@@ -247,11 +247,10 @@ async def test_a_task_is_followed_again(
     testing_http: httpx.AsyncClient, testing_client: LangGraphClient, version: str
 ) -> None:
     """A client that lost its stream gets the task as it is now, and the rest."""
-    slow = await testing_client.assistants.create("tokens", context={"delay": 0.2})
-    begun = await _sent(
-        await _agent(testing_http, slow["assistant_id"], version, streaming=False, polling=True), "speak"
-    )
+    slow = await testing_client.assistants.create("tokens", context={"delay": 0.1})
     agent = await _agent(testing_http, slow["assistant_id"], version)
+    polling = await _agent(testing_http, slow["assistant_id"], version, streaming=False, polling=True)
+    begun = await _sent(polling, "speak")
 
     updates = [update async for update in agent.subscribe(SubscribeToTaskRequest(id=begun.id))]
 
@@ -294,6 +293,7 @@ async def test_an_assistant_names_its_own_media_types(http: httpx.AsyncClient, c
 
     card = (await http.get(path)).json()
     refused = (await http.post(path, json=_call("message/send", {"message": _message(file)}))).json()
+    await client.assistants.delete(assistant["assistant_id"])
 
     assert card["defaultInputModes"] == ["text/plain", "image/*"]
     assert card["skills"][0]["outputModes"] == ["text/markdown"]

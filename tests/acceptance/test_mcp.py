@@ -99,16 +99,20 @@ async def test_a_failed_run_is_an_error_of_the_tool(testing_server: Any) -> None
 
 async def test_a_client_that_leaves_cancels_its_run(testing_server: Any, testing_client: LangGraphClient) -> None:
     """The long call of a host that was closed does not work on for nobody."""
+    slow = await testing_client.assistants.create("echo", name="slow echo", context={"delay": 60})
     headers = {"x-api-key": testing_server.api_key}
-    call = _request("tools/call", name="echo", arguments={"text": "x"}, context={"delay": 60})
+    call = _request("tools/call", name="slow_echo", arguments={"text": "x"})
+
+    async def busy() -> list[Any]:
+        return await testing_client.threads.search(status="busy", metadata={"assistant_id": slow["assistant_id"]})
+
+    async def over() -> bool:
+        return not await busy()
 
     async with httpx.AsyncClient(headers=headers, timeout=60) as client:
         async with client.stream("POST", f"{testing_server.url}/mcp", json=call) as answer:
             assert answer.status_code == 200
-            await _until(lambda: _busy(testing_client), "the run begins")
-
-    async def over() -> bool:
-        return not await _busy(testing_client)
+            await _until(busy, "the run begins")
 
     await _until(over, "the run is cancelled")
 
@@ -117,11 +121,12 @@ async def test_assistants_of_one_name_are_one_tool_that_cannot_be_called(
     http: httpx.AsyncClient, client: LangGraphClient
 ) -> None:
     """The name says too little; the error says what to do."""
-    for _ in range(2):
-        await client.assistants.create("steps", name="Two of a kind")
+    twins = [await client.assistants.create("steps", name="Two of a kind") for _ in range(2)]
 
     listed = (await http.post("/mcp", json=_request("tools/list"))).json()["result"]["tools"]
     called = (await http.post("/mcp", json=_request("tools/call", name="Two_of_a_kind"))).json()
+    for twin in twins:
+        await client.assistants.delete(twin["assistant_id"])
 
     assert [tool["title"] for tool in listed].count("Two of a kind") == 1
     assert called["error"]["code"] == -32602
@@ -201,10 +206,6 @@ async def test_there_are_no_sessions(http: httpx.AsyncClient) -> None:
 
 def _request(method: str, **params: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
-
-
-async def _busy(client: LangGraphClient) -> list[Any]:
-    return await client.threads.search(status="busy", metadata={"graph_id": "echo"})
 
 
 async def _until(ask: Callable[[], Awaitable[Any]], what: str) -> None:
