@@ -88,6 +88,23 @@ class Settings:
     max_body_bytes: int = _setting(
         300 * 1024 * 1024, "Largest accepted request body.", also=("HTTP_MAX_REQUEST_BODY_BYTES",), minimum=1024
     )
+    max_event_bytes: int = _setting(
+        64 * 1024 * 1024, "Largest event of a stream; instead of a larger one, readers get a `gap` event.", minimum=1024
+    )
+    max_streams: int = _setting(
+        10_000, "Streams and waits that one host keeps open at once; 0 for no limit. Beyond it: 429.", minimum=0
+    )
+    max_streams_per_user: int = _setting(2_000, "The same for one user, or one key; 0 for no limit.", minimum=0)
+    max_queued_runs: int = _setting(
+        0, "Pending runs of all users at which no more are accepted (429); 0 for no limit.", minimum=0
+    )
+    max_runs_per_user: int = _setting(
+        0, "Pending and running runs of one user, or one key; 0 for no limit. Beyond it: 429.", minimum=0
+    )
+    max_batch: int = _setting(1_000, "Most runs in one batch, and most supersteps of a new thread (422).", minimum=1)
+    min_cron_seconds: float = _setting(
+        1.0, "Shortest time between two runs of a cron; schedules that come more often are refused (422).", minimum=1
+    )
 
     api_keys: str = _setting(
         "", "Keys that clients may send as x-api-key, besides the server's own: comma separated.", secret=True

@@ -17,7 +17,7 @@ class Host:
     def __init__(self, *, settings: Settings, keys: Keys) -> None:
         self.settings = settings
         self.keys = keys
-        self.streams = OpenStreams()
+        self.streams = OpenStreams(most=settings.max_streams, most_per_caller=settings.max_streams_per_user)
         self.workers: Supervisor | None = None
         self.problem = "The server is starting; try again in a moment."
         self._resources: Resources | None = None

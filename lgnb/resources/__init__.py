@@ -21,6 +21,7 @@ from .cancellation import Cancellation
 from .crons import Crons
 from .endings import Endings
 from .leases import Leases
+from .limits import Limits
 from .runs import Runs
 from .store import Store
 from .streams import RunStreams
@@ -69,10 +70,16 @@ async def build_resources(
     """Wire the resources of one process together; `configuration` is what the configuration file says."""
     configuration = configuration or Configuration()
     storage = PostgresStorage(database)
-    events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds)
+    limits = Limits.of(settings)
+    events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds, most_bytes=settings.max_event_bytes)
     wakeups, signals, calls, bells = WakeUps(queue), Signals(queue), Calls(queue), Bells(queue)
     bells.start()
-    thread_log = ThreadLog(queue, ttl_seconds=settings.stream_ttl_seconds, most_kept=settings.protocol_buffer)
+    thread_log = ThreadLog(
+        queue,
+        ttl_seconds=settings.stream_ttl_seconds,
+        most_kept=settings.protocol_buffer,
+        most_bytes=settings.max_event_bytes,
+    )
     updates = ThreadUpdates(queue, ttl_seconds=settings.stream_ttl_seconds)
     endings = Endings(events=events, thread_log=thread_log)
     cancellation = Cancellation(database, signals=signals, endings=endings)
@@ -81,7 +88,15 @@ async def build_resources(
     await store.prepare()
     webhooks = Webhooks(database, config=configuration.webhooks)
     ttl = configuration.thread_ttl
-    threads = Threads(database, storage=storage, calls=calls, updates=updates, cancellation=cancellation, ttl=ttl)
+    threads = Threads(
+        database,
+        storage=storage,
+        calls=calls,
+        updates=updates,
+        cancellation=cancellation,
+        ttl=ttl,
+        limits=limits,
+    )
     runs = Runs(
         database,
         wakeups=wakeups,
@@ -89,6 +104,7 @@ async def build_resources(
         streams=streams,
         webhooks=webhooks,
         default_ttl=ttl.default,
+        limits=limits,
     )
     return Resources(
         assistants=Assistants(database, threads=threads, cancellation=cancellation),
@@ -97,7 +113,7 @@ async def build_resources(
         thread_commands=ThreadCommands(runs=runs, threads=threads),
         thread_protocol=ThreadProtocol(database, log=thread_log, bells=bells, endings=endings),
         thread_streams=ThreadStreams(database, events=events, updates=updates, bells=bells),
-        crons=Crons(database, runs=runs, webhooks=webhooks),
+        crons=Crons(database, runs=runs, webhooks=webhooks, limits=limits),
         leases=Leases(
             database,
             storage=storage,

@@ -34,6 +34,7 @@ from ..queue.calls import Calls
 from ..queue.thread_updates import ThreadUpdates
 from .cancellation import Cancellation
 from .latest_state import refresh_latest_state
+from .limits import Limits
 from .replies import unwrap
 from .reserved import clean_metadata
 
@@ -53,6 +54,7 @@ class Threads:
         updates: ThreadUpdates,
         cancellation: Cancellation,
         ttl: ThreadTtlConfig,
+        limits: Limits,
     ) -> None:
         self._database = database
         self._storage = storage
@@ -60,6 +62,7 @@ class Threads:
         self._updates = updates
         self._ttl = ttl
         self._cancellation = cancellation
+        self._limits = limits
 
     async def create(
         self,
@@ -78,6 +81,7 @@ class Threads:
         """
         thread_id = thread_id or new_id()
         metadata = clean_metadata(metadata or {})
+        self._limits.check_batch(len(supersteps or ()), what="supersteps")
         if supersteps and "graph_id" not in metadata:
             raise InvalidState("Supersteps need to know the graph: give metadata.graph_id.")
         async with self._database.connection() as connection:

@@ -23,8 +23,10 @@ from lgnb.errors import InvalidRequest, LgnbError, NotReady
 from lgnb.json_encoding import encode
 from lgnb.models.pages import Page
 from lgnb.resources import Resources
+from lgnb.resources.limits import requester
 
 from .. import parsing
+from ..callers import caller_of
 from ..host import Host
 from ..keys import authorization_secret, same_secret
 from ..refusals import refusal
@@ -56,6 +58,7 @@ class LgnbHandler(APIHandler):
     def initialize(self, host: Host, routes: Mapping[str, Route]) -> None:
         self.host = host
         self.routes = routes
+        self.caller = ""
         sent = self.request.headers.get("X-Request-Id", "")
         self.request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid4())
         self.set_header("X-Request-Id", self.request_id)
@@ -78,6 +81,8 @@ class LgnbHandler(APIHandler):
             if not self.logged_in:
                 raise HTTPError(401, _NO_CREDENTIALS)
             await self._authorize(route)
+            self.caller = caller_of(self)
+            requester.set(self.caller)
         if route is None:
             raise HTTPError(405 if self.routes else 404)
         if len(self.request.body) > self.host.settings.max_body_bytes:

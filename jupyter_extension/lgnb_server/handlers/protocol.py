@@ -79,7 +79,9 @@ class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: igno
     async def get(self, thread_id: UUID) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  by the decorator
         if self.request.headers.get("Upgrade", "").lower() != "websocket":
             raise InvalidState("Open a WebSocket here, or POST a subscription to follow the thread.")
-        await super().get(thread_id)
+        with self.long_answer():
+            # Returns when the socket is closed.
+            await super().get(thread_id)
 
     async def open(self, *args: Any) -> None:
         """The socket is there: serve it until either side has enough."""
@@ -103,7 +105,7 @@ class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: igno
     async def _serve(self, thread_id: UUID) -> None:
         code = _GOING_AWAY
         try:
-            with self.host.streams.opened(self.gone):
+            with self.long_answer():
                 protocol = self.resources.thread_protocol
                 async with protocol.watching(thread_id) as reader:
                     session = ProtocolSession(protocol, reader, send=self._send_frame)
