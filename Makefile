@@ -3,6 +3,7 @@
 #   make lab     JupyterLab on the notebooks, with the API under /lgnb/   (options: LAB_ARGS="--no-browser --port=8899")
 #   make test    every test
 #   make lint    ruff, pyright and the import contracts
+#   make audit   known vulnerabilities of what is installed; needs the index of PyPI itself
 #   make chaos   servers killed, stalled and cut off under load   (options: CHAOS_ARGS="--minutes 30 --seed 7")
 
 SHELL := /bin/sh
@@ -16,7 +17,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 .DEFAULT_GOAL := help
 CHAOS_ARGS ?= --minutes 3
 
-.PHONY: help lab test lint chaos
+.PHONY: help lab test lint audit chaos
 
 help:
 	@sed -n '3,$${/^#/!q;s/^# \{0,1\}//p;}' Makefile
@@ -42,6 +43,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+# Strict, because a mirror that knows of no vulnerabilities would find none in anything.
+audit: $(VENV)/.installed-audit
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/frozen.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/frozen.txt
 
 chaos: $(VENV)/.installed-test
 	cd tests && ../$(BIN)/python -m chaos $(CHAOS_ARGS)

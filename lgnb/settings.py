@@ -21,9 +21,11 @@ Isolation = Literal["auto", "always", "never"]
 
 def _setting(default: Any, help: str, *, also: tuple[str, ...] = (), minimum: float | None = None, **kw: Any) -> Any:
     metadata = {"help": help, "also": also, "minimum": minimum, **kw}
+    # A secret must not get into a log with the settings.
+    shown = not kw.get("secret")
     if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=default, metadata=metadata, repr=shown)
+    return field(default=default, metadata=metadata, repr=shown)
 
 
 def _default_data_dir() -> Path:

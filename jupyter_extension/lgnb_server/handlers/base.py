@@ -63,6 +63,11 @@ class LgnbHandler(APIHandler):
         self.request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid4())
         self.set_header("X-Request-Id", self.request_id)
 
+    def set_default_headers(self) -> None:
+        """Jupyter's, without the version of Tornado."""
+        super().set_default_headers()
+        self.clear_header("Server")
+
     @property
     def resources(self) -> Resources:
         """Raises NotReady, which answers 503, until the server has started."""

@@ -264,7 +264,7 @@ class RunJoinStreamHandler(JoinHandlerBase):
 
     @authenticated
     async def get(self, run_id: UUID, thread_id: UUID | None = None) -> None:
-        after = self._last_event_id()
+        after = event_id_of(self.request.headers.get("Last-Event-ID", "").strip())
         modes = self.query_list("stream_mode")
         run = await self.named_run(thread_id, run_id)
         if self.request.method == "HEAD":
@@ -277,8 +277,9 @@ class RunJoinStreamHandler(JoinHandlerBase):
                 cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
             )
 
-    def _last_event_id(self) -> str | None:
-        text = self.request.headers.get("Last-Event-ID", "").strip()
-        if text and not _EVENT_ID.fullmatch(text):
-            raise InvalidRequest("Last-Event-ID is not the id of an event.")
-        return "-1" if text == "-" else text or None
+
+def event_id_of(text: str) -> str | None:
+    """What a `Last-Event-ID` names: an event, "-1" for the place before the first one, None for nothing."""
+    if text and not _EVENT_ID.fullmatch(text):
+        raise InvalidRequest("Last-Event-ID is not the id of an event.")
+    return "-1" if text == "-" else text or None
