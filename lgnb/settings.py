@@ -17,6 +17,7 @@ import platformdirs
 from .errors import SettingsError
 
 Isolation = Literal["auto", "always", "never"]
+LogFormat = Literal["text", "json"]
 
 
 def _setting(default: Any, help: str, *, also: tuple[str, ...] = (), minimum: float | None = None, **kw: Any) -> Any:
@@ -106,6 +107,12 @@ class Settings:
     max_batch: int = _setting(1_000, "Most runs in one batch, and most supersteps of a new thread (422).", minimum=1)
     min_cron_seconds: float = _setting(
         1.0, "Shortest time between two runs of a cron; schedules that come more often are refused (422).", minimum=1
+    )
+
+    log_format: LogFormat = _setting(
+        "text",
+        "What logs look like: text, or json: one object per line, those of workers with run_id, thread_id and attempt.",
+        choices=("text", "json"),
     )
 
     api_keys: str = _setting(

@@ -27,6 +27,7 @@ from ..db.runs import RunWatch
 from ..errors import DatabaseUnavailable, LeaseLost, QueueUnavailable
 from ..failpoints import failpoint
 from ..graphs.loading import GraphRegistry
+from ..log_format import log_fields
 from ..models.checkpoints import Fence
 from ..models.runs import ClaimedRun, RunOutcome
 from ..resources import Resources
@@ -253,6 +254,7 @@ class Worker:
 
     async def _attempt(self, claimed: ClaimedRun) -> None:
         """Execute a claimed run to its committed end."""
+        log_fields.set({"run_id": claimed.run_id, "thread_id": claimed.thread_id, "attempt": claimed.attempt})
         publisher = Publisher(
             self._resources.events,
             run_id=claimed.run_id,
