@@ -5,6 +5,7 @@
 #   make lint    ruff, pyright and the import contracts
 #   make audit   known vulnerabilities of what is installed; needs the index of PyPI itself
 #   make chaos   servers killed, stalled and cut off under load   (options: CHAOS_ARGS="--minutes 30 --seed 7")
+#   make soak    whether memory stays flat   (options: SOAK_ARGS="--minutes 30")
 
 SHELL := /bin/sh
 VENV := .venv
@@ -17,7 +18,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 .DEFAULT_GOAL := help
 CHAOS_ARGS ?= --minutes 3
 
-.PHONY: help lab test lint audit chaos
+.PHONY: help lab test lint audit chaos soak
 
 help:
 	@sed -n '3,$${/^#/!q;s/^# \{0,1\}//p;}' Makefile
@@ -51,6 +52,9 @@ audit: $(VENV)/.installed-audit
 
 chaos: $(VENV)/.installed-test
 	cd tests && ../$(BIN)/python -m chaos $(CHAOS_ARGS)
+
+soak: $(VENV)/.installed-test
+	$(BIN)/python tests/soak.py $(SOAK_ARGS)
 
 # One stamp per extra: installing again is needed only when pyproject.toml or the interpreter has changed.
 $(VENV)/.installed-%: pyproject.toml $(BIN)/python

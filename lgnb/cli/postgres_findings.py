@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from ..db.address import connection_arguments
 from ..db.database import Connection, Database
 from ..db.health import HealthRepository, ServerHealth
 from ..db.migrate import pending_migrations
@@ -76,8 +77,9 @@ async def examine_postgres(uri: str, settings: Settings, *, wants_vectors: bool)
 
 async def _why_not_reached(uri: str) -> Finding | None:
     try:
-        conninfo_to_dict(uri)
-        connection = await psycopg.AsyncConnection.connect(uri, connect_timeout=_ANSWER_SECONDS)
+        target, arguments = connection_arguments(uri)
+        conninfo_to_dict(target)
+        connection = await psycopg.AsyncConnection.connect(target, connect_timeout=_ANSWER_SECONDS, **arguments)
     except psycopg.ProgrammingError as error:
         return Finding(
             f"LGNB_POSTGRES_URI cannot be read: {_said(error)}", "Write postgresql://user:password@host:5432/name."

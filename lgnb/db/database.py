@@ -14,6 +14,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from ..errors import DatabaseFull, DatabaseUnavailable
+from .address import connection_arguments
 
 Connection = AsyncConnection[Any]
 
@@ -44,15 +45,16 @@ class Database:
 
     def __init__(self, uri: str, *, pool_size: int, application_name: str) -> None:
         self.uri = uri
+        target, arguments = connection_arguments(uri)
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            uri,
+            target,
             min_size=min(2, pool_size),
             max_size=pool_size,
             open=False,
             timeout=15.0,
             configure=_configure,
             check=_check,
-            kwargs={"application_name": application_name, "options": "-c timezone=UTC"},
+            kwargs={"application_name": application_name, **arguments},
             name=application_name,
         )
 
