@@ -3,17 +3,19 @@
 #   make lab     JupyterLab on the notebooks, with the API under /lgnb/   (options: LAB_ARGS="--no-browser --port=8899")
 #   make test    every test
 #   make lint    ruff, pyright and the import contracts
+#   make compare the answers of lgnb beside those of another LangGraph server, which it installs in .venv-reference
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+REFERENCE := .venv-reference
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another one.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; exit 0; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint
+.PHONY: help lab test lint compare
 
 help:
 	@sed -n '3,$${/^#/!q;s/^# \{0,1\}//p;}' Makefile
@@ -38,6 +40,15 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+# The other server is a black box with a licence of its own: in an environment apart, for this comparison only.
+compare: $(VENV)/.installed-test $(REFERENCE)/.installed
+	$(BIN)/python tests/compare/compare.py $(REFERENCE)/bin/langgraph $(COMPARE_ARGS)
+
+$(REFERENCE)/.installed: $(BIN)/python
+	$(BIN)/python -m venv $(REFERENCE)
+	$(REFERENCE)/bin/python -m pip install --quiet --disable-pip-version-check 'langgraph-cli[inmem]>=0.4'
+	@touch $@
 
 # One stamp per extra: installing again is needed only when pyproject.toml or the interpreter has changed.
 $(VENV)/.installed-%: pyproject.toml $(BIN)/python
