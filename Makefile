@@ -3,6 +3,7 @@
 #   make lab     JupyterLab on the notebooks, with the API under /lgnb/   (options: LAB_ARGS="--no-browser --port=8899")
 #   make test    every test
 #   make lint    ruff, pyright and the import contracts
+#   make chaos   servers killed, stalled and cut off under load   (options: CHAOS_ARGS="--minutes 30 --seed 7")
 #   make compare the answers of lgnb beside those of another LangGraph server, which it installs in .venv-reference
 
 SHELL := /bin/sh
@@ -15,7 +16,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; exit 0; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint compare
+CHAOS_ARGS ?= --minutes 3
+
+.PHONY: help lab test lint compare chaos
 
 help:
 	@sed -n '3,$${/^#/!q;s/^# \{0,1\}//p;}' Makefile
@@ -45,10 +48,13 @@ lint: $(VENV)/.installed-dev
 compare: $(VENV)/.installed-test $(REFERENCE)/.installed
 	$(BIN)/python tests/compare/compare.py $(REFERENCE)/bin/langgraph $(COMPARE_ARGS)
 
-$(REFERENCE)/.installed: $(BIN)/python
+$(REFERENCE)/.installed: | $(BIN)/python
 	$(BIN)/python -m venv $(REFERENCE)
 	$(REFERENCE)/bin/python -m pip install --quiet --disable-pip-version-check 'langgraph-cli[inmem]>=0.4'
 	@touch $@
+
+chaos: $(VENV)/.installed-test
+	cd tests && ../$(BIN)/python -m chaos $(CHAOS_ARGS)
 
 # One stamp per extra: installing again is needed only when pyproject.toml or the interpreter has changed.
 $(VENV)/.installed-%: pyproject.toml $(BIN)/python
