@@ -137,9 +137,13 @@ class LgnbHandler(APIHandler):
     def body(self, model: type[M]) -> M:
         """The checked body; fields the model does not know are named in a response header."""
         parsed, ignored = parsing.read_model(model, self.request.body)
-        if ignored:
-            self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(ignored))
+        self.name_ignored(ignored)
         return parsed
+
+    def name_ignored(self, fields: list[str]) -> None:
+        """Tell in a header which fields of the body mean nothing here."""
+        if fields:
+            self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(fields))
 
     def query_flag(self, name: str) -> bool:
         """Whether a query parameter says true, yes or 1."""
