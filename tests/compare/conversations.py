@@ -375,6 +375,46 @@ def stateless_runs(ask: Any) -> None:
 
 
 @conversation
+def surroundings(ask: Any) -> None:
+    thread = ask("POST", "/threads", {"metadata": {"of": "thread"}})["thread_id"]
+    full = {
+        "assistant_id": "surroundings",
+        "input": {},
+        "metadata": {"of": "run", "number": 1},
+        "config": {
+            "tags": ["t"],
+            "recursion_limit": 17,
+            "metadata": {"from": "config"},
+            "configurable": {"a": 1, "user_id": "me"},
+        },
+    }
+    ask("POST", f"/threads/{thread}/runs/wait", full)
+    ask("POST", f"/threads/{thread}/runs/wait", {"assistant_id": "surroundings", "input": {}})
+    ask("POST", "/runs/wait", full)
+    ask("POST", "/runs/wait", {"assistant_id": "surroundings", "input": {}, "context": {"model": "m"}})
+    reserved = {
+        "langgraph_auth_user": {"identity": "eve"},
+        "langgraph_auth_user_id": "eve",
+        "__after_seconds__": 7,
+        "b": 2,
+    }
+    ask("POST", "/runs/wait", {"assistant_id": "surroundings", "input": {}, "config": {"configurable": reserved}})
+    ask(
+        "POST",
+        "/runs/wait",
+        {"assistant_id": "surroundings", "input": {}, "metadata": {"run_id": "x", "thread_id": "y", "k": 1}},
+    )
+    headers = {
+        "x-foo": "1",
+        "langsmith-trace": "20240101T000000000000Zabc",
+        "baggage": "langsmith-tags=a,langsmith-project=p",
+    }
+    ask("POST", "/runs/wait", {"assistant_id": "surroundings", "input": {}}, headers=headers)
+    given = {"messages": [{"role": "user", "content": "hi", "id": "q"}]}
+    ask("POST", "/runs/stream", {"assistant_id": "speaks", "input": given, "stream_mode": ["events"]})
+
+
+@conversation
 def double_texting(ask: Any) -> None:
     slow = {"assistant_id": "slow", "input": {"log": []}}
     for strategy in ("enqueue", "reject", "interrupt", "rollback"):

@@ -117,6 +117,31 @@ async def _show_context(state: State, runtime: Runtime[Options], config: Runnabl
     return {"log": [runtime.context, {key: configurable.get(key) for key in ("model", "temperature", "other")}]}
 
 
+async def _look_around(state: Values, runtime: Runtime[Options], config: RunnableConfig) -> Values:
+    """Everything a node can see of the server, without what is different in every run."""
+    configurable = config.get("configurable", {})
+    seen = {key: value for key, value in configurable.items() if not key.startswith("__pregel")}
+    about = runtime.execution_info, runtime.server_info
+    return {
+        "values": {
+            "configurable": seen,
+            "config": sorted(key for key in config if key != "callbacks"),
+            "metadata": config.get("metadata"),
+            "tags": config.get("tags"),
+            "recursion_limit": config.get("recursion_limit"),
+            "context": runtime.context,
+            "execution": {name: type(getattr(about[0], name)).__name__ for name in _EXECUTION} if about[0] else None,
+            "server": {name: str(getattr(about[1], name)) for name in _SERVER} if about[1] else None,
+            "has store": runtime.store is not None,
+            "previous": runtime.previous,
+        }
+    }
+
+
+_EXECUTION = ("checkpoint_id", "checkpoint_ns", "task_id", "thread_id", "run_id", "node_attempt")
+_SERVER = ("assistant_id", "graph_id", "user")
+
+
 def sequence(*nodes: tuple[str, Any], state: Any = State, context: Any = None) -> Any:
     return StateGraph(state, context_schema=context).add_sequence(list(nodes)).add_edge(START, nodes[0][0]).compile()
 
@@ -135,6 +160,7 @@ asks_both = (
 nested = sequence(("first", saying("first")), ("child", sequence(("pre", saying("pre")), ("ask", _ask))))
 speaks = sequence(("speak", _speak), state=MessagesState)
 encodes = sequence(("encode", _encode), state=Values)
+surroundings = sequence(("look", _look_around), state=Values)
 with_context = sequence(("show", _show_context), context=Options)
 slow = sequence(("a", saying("a")), ("sleep", _sleep))
 
