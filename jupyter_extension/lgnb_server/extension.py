@@ -32,7 +32,8 @@ from lgnb.worker.webhook_delivery import WebhookDelivery
 
 from .host import Host
 from .keys import Keys, configured_keys
-from .routes import MOUNT, url_patterns
+from .route import MOUNT
+from .routes import url_patterns
 from .runtime_file import RuntimeFile
 from .traits import Lgnb
 

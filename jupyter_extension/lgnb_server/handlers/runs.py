@@ -45,9 +45,13 @@ class RunHandlerBase(LongAnswerHandler):
         self, run: Run, events: AsyncIterator[StreamEvent], *, stateless: bool, cancel_on_disconnect: bool
     ) -> None:
         """Answer with the events of a run until it has ended or the client has gone."""
+        self._set_locations(run, "stream", stateless=stateless)
+        await self.relay(run, events, cancel_on_disconnect=cancel_on_disconnect)
+
+    async def relay(self, run: Run, events: AsyncIterator[StreamEvent], *, cancel_on_disconnect: bool) -> None:
+        """Answer with events about a run, whatever their words are."""
         for name, value in sse.HEADERS.items():
             self.set_header(name, value)
-        self._set_locations(run, "stream", stateless=stateless)
         relayed = relay_events(
             events, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
         )
@@ -57,9 +61,13 @@ class RunHandlerBase(LongAnswerHandler):
     async def send_result(
         self, run: Run, result: Awaitable[Any], *, stateless: bool, cancel_on_disconnect: bool = False
     ) -> None:
+        """Answer with what a waiting caller of the API is told."""
+        self._set_locations(run, "join", stateless=stateless)
+        await self.send_when_there(run, result, cancel_on_disconnect=cancel_on_disconnect)
+
+    async def send_when_there(self, run: Run, result: Awaitable[Any], *, cancel_on_disconnect: bool) -> None:
         """Answer with what `result` gives once it is there."""
         self.set_header("Content-Type", "application/json")
-        self._set_locations(run, "join", stateless=stateless)
         body: list[Any] = []
 
         async def wait() -> None:
