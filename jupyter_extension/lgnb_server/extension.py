@@ -22,8 +22,10 @@ from lgnb.db.database import Database
 from lgnb.db.migrate import migrate
 from lgnb.errors import LgnbError, QueueUnavailable, SettingsError
 from lgnb.graphs.configuration import configuration_of
+from lgnb.graphs.http_section import http_config
 from lgnb.graphs.project import Project
 from lgnb.graphs.webhook_section import filled_headers
+from lgnb.models.http import HttpConfig
 from lgnb.queue import Queue
 from lgnb.resources import Resources, build_resources
 from lgnb.settings import Settings
@@ -58,14 +60,17 @@ class LgnbServer(ExtensionApp):
         self._stopping: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         problem: str | None = None
+        http = HttpConfig()
         try:
             settings = Settings.from_environment(overrides=Lgnb(parent=self).overrides())
             # Workers start in the current directory and would find its configuration, so it counts here as well.
             settings = settings.with_config_of(Path(self._root_dir()), Path.cwd())
+            # Paths are given to Jupyter now, long before anything else of the configuration is looked at.
+            http = http_config(Project.of(settings.config), settings, [])
         except SettingsError as error:
             settings, problem = Settings(), str(error)
         self._has_settings = problem is None
-        self.host = Host(settings=settings, keys=Keys(configured_keys(settings.api_keys)))
+        self.host = Host(settings=settings, keys=Keys(configured_keys(settings.api_keys)), http=http)
         if problem:
             self.host.close(problem)
         self.handlers.extend(url_patterns(self.host))
@@ -105,7 +110,9 @@ class LgnbServer(ExtensionApp):
         """Build and start every part; what is on the stack is stopped in reverse order."""
         settings = self.host.settings
         project = Project.of(settings.config)
-        configuration = configuration_of(project, thread_ttl=settings.thread_ttl)
+        configuration = configuration_of(project, settings)
+        for warning in (*project.warnings, *configuration.warnings):
+            self.log.warning("%s", warning)
         headers = filled_headers(configuration.webhooks.headers, {**project.env, **os.environ})
         postgres_uri, redis_uri = settings.postgres_uri, settings.redis_uri
         if not (postgres_uri and redis_uri):
@@ -162,7 +169,7 @@ class LgnbServer(ExtensionApp):
     def api_url(self) -> str:
         """Root of the API, as a process on this machine reaches it."""
         assert self.serverapp is not None
-        return url_path_join(self.serverapp.connection_url, MOUNT)
+        return url_path_join(self.serverapp.connection_url, MOUNT + self.host.http.mount_prefix)
 
     def _root_dir(self) -> str:
         assert self.serverapp is not None

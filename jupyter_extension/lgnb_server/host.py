@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lgnb.errors import NotReady
+from lgnb.models.http import HttpConfig
 from lgnb.resources import Resources
 from lgnb.settings import Settings
 from lgnb.worker.supervisor import Supervisor
@@ -14,8 +15,9 @@ from .streaming import OpenStreams
 class Host:
     """Built before the server listens; `open()` once the resources stand, `close()` before they fall."""
 
-    def __init__(self, *, settings: Settings, keys: Keys) -> None:
+    def __init__(self, *, settings: Settings, keys: Keys, http: HttpConfig | None = None) -> None:
         self.settings = settings
+        self.http = http or HttpConfig()
         self.keys = keys
         self.streams = OpenStreams()
         self.workers: Supervisor | None = None

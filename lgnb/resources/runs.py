@@ -74,13 +74,19 @@ class Runs:
         await self.announce([acceptance])
         return shown(acceptance.run)
 
-    async def create_batch(self, requests: list[RunRequest], *, request_id: str | None = None) -> list[Run]:
+    async def create_batch(
+        self,
+        requests: list[RunRequest],
+        *,
+        request_id: str | None = None,
+        headers_configurable: dict[str, str] | None = None,
+    ) -> list[Run]:
         """Accept several stateless runs: all of them or none."""
         for url in {request.webhook for request in requests}:
             await self._webhooks.check(url)
         async with self._database.transaction() as connection:
             accepted = [
-                await self._accept(connection, None, request, request_id=request_id, headers=None)
+                await self._accept(connection, None, request, request_id=request_id, headers=headers_configurable)
                 for request in requests
             ]
         await self.announce(accepted)

@@ -296,8 +296,12 @@ class Threads:
         values: Any,
         as_node: str | None = None,
         checkpoint: dict[str, Any] | None = None,
+        headers: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Write to the state as if a node had, through a worker that has the graph.
+
+        Args:
+            headers: what the configurable of the graph takes from the headers of the request.
 
         Raises:
             ThreadBusy: a run is pending or running.
@@ -305,9 +309,8 @@ class Threads:
             WorkerUnavailable: no worker that serves the graph answered.
         """
         thread = await self.get(thread_id)
-        return await self._call(
-            thread, "update_state", {"values": values, "as_node": as_node, "checkpoint": checkpoint or {}}
-        )
+        params = {"values": values, "as_node": as_node, "checkpoint": checkpoint or {}, "headers": headers or {}}
+        return await self._call(thread, "update_state", params)
 
     async def storage(self, thread_id: UUID) -> dict[str, Any]:
         """How many bytes the thread's checkpoints take, by channel."""

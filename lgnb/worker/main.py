@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 
+from ..checkpoints.codec import Codec
 from ..db.database import Database
 from ..db.migrate import migrate
 from ..embedded import acquire
@@ -35,7 +36,7 @@ def run_worker(settings: Settings) -> int:
 
 async def _run(settings: Settings) -> int:
     project = Project.of(settings.config)
-    configuration = configuration_of(project, thread_ttl=settings.thread_ttl)
+    configuration = configuration_of(project, settings)
     for warning in (*project.warnings, *configuration.warnings):
         logger.warning("%s", warning)
     async with contextlib.AsyncExitStack() as stack:
@@ -59,7 +60,8 @@ async def _run(settings: Settings) -> int:
         registry.load_all(project)
         for descriptor in await describe_all(registry):
             await resources.assistants.register(descriptor)
-        worker = Worker(resources, registry, settings=settings, postgres_uri=postgres_uri)
+        codec = Codec(configuration.revival.msgpack_types, json_types=configuration.revival.json_types)
+        worker = Worker(resources, registry, settings=settings, postgres_uri=postgres_uri, codec=codec)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)

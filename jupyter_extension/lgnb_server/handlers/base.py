@@ -25,6 +25,8 @@ from lgnb.models.pages import Page
 from lgnb.resources import Resources
 
 from .. import parsing
+from ..configurables import configurables_of, picked
+from ..cors import answer_headers, preflight
 from ..host import Host
 from ..keys import authorization_secret, same_secret
 from ..refusals import refusal
@@ -133,6 +135,10 @@ class LgnbHandler(APIHandler):
             self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(ignored))
         return parsed
 
+    def configurables(self) -> dict[str, Any]:
+        """What the configurable of a run or a graph takes from the headers of this request."""
+        return configurables_of(self.request.headers, self.host.http.configurable_headers)
+
     def query_flag(self, name: str) -> bool:
         """Whether a query parameter says true, yes or 1."""
         return self.get_query_argument(name, "").lower() in ("true", "yes", "1")
@@ -210,6 +216,12 @@ class LgnbHandler(APIHandler):
         self.set_status(told.status)
         self.finish(encode(told.body))
 
+    def _log(self) -> None:
+        super()._log()
+        if told := picked(self.request.headers, self.host.http.logging_headers):
+            shown = " ".join(f"{name}={encode(value).decode()}" for name, value in sorted(told.items()))
+            logger.info("%s %s %d %s", self.request.method, self.request.path, self.get_status(), shown)
+
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
     ) -> None:
@@ -221,7 +233,11 @@ class LgnbHandler(APIHandler):
     # From where may a browser ask?
 
     def set_cors_headers(self) -> None:
-        """Only what allow_origin and allow_origin_pat grant; a token in the request grants nothing."""
+        """Only what allow_origin and allow_origin_pat grant, or `http.cors`; a token in the request grants nothing."""
+        if self.host.http.cors is not None:
+            for name, value in answer_headers(self.host.http.cors, self.get_origin() or "").items():
+                self.set_header(name, value)
+            return
         origin = self._granted_origin()
         if origin is None:
             return
@@ -231,6 +247,11 @@ class LgnbHandler(APIHandler):
             self.set_header("Vary", "Origin")
         if self.allow_credentials:
             self.set_header("Access-Control-Allow-Credentials", "true")
+
+    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
+        """Whether pages of the request's origin may call at all."""
+        cors, origin = self.host.http.cors, self.get_origin()
+        return bool(cors and origin and cors.grants(origin)) or super().check_origin(origin_to_satisfy_tornado)
 
     def _granted_origin(self) -> str | None:
         origin = self.get_origin()
@@ -247,6 +268,13 @@ class LgnbHandler(APIHandler):
     @allow_unauthenticated
     def options(self, *args: Any, **kwargs: Any) -> None:
         """The preflight of a browser."""
+        if self.host.http.cors is not None:
+            told = preflight(self.host.http.cors, self.get_origin() or "", self.request.headers)
+            for name, value in told.headers.items():
+                self.set_header(name, value)
+            self.set_status(told.status)
+            self.finish(told.text, set_content_type="text/plain; charset=utf-8")
+            return
         self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
         self.set_header("Access-Control-Allow-Headers", _ALLOWED_HEADERS)
         self.set_header("Access-Control-Max-Age", "600")

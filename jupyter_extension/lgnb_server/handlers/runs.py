@@ -16,7 +16,6 @@ from lgnb.models.streams import StreamEvent
 
 from .. import parsing, sse
 from ..bodies import RunColumn, RunCreate, RunsCancel, cancel_action
-from ..configurables import configurables_of
 from ..projection import project, row_of
 from ..streaming import ClientGone, logger, relay_events, relay_result
 from .base import LgnbHandler
@@ -34,7 +33,7 @@ class RunHandlerBase(LongAnswerHandler):
             thread_id,
             body.as_request(),
             request_id=self.request_id,
-            headers_configurable=configurables_of(self.request.headers),
+            headers_configurable=self.configurables(),
         )
         return run, body
 
@@ -159,7 +158,9 @@ class RunBatchHandler(RunHandlerBase):
     async def post(self) -> None:
         bodies = parsing.check_list(RunCreate, parsing.read_json(self.request.body))
         runs = await self.resources.runs.create_batch(
-            [body.as_request() for body in bodies], request_id=self.request_id
+            [body.as_request() for body in bodies],
+            request_id=self.request_id,
+            headers_configurable=self.configurables(),
         )
         self.answer(runs)
 

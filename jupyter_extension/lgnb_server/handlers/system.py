@@ -24,7 +24,7 @@ class OkHandler(LgnbHandler):
             self._refuse({}, reason=str(error))
             return
         if ready and "unhealthy" not in services.values():
-            self.answer({"ok": True, "services": services})
+            self.answer({"ok": True} if "meta" in self.host.http.disabled else {"ok": True, "services": services})
         else:
             self._refuse(services, reason=self.host.why_not_ready())
 
@@ -64,9 +64,9 @@ class OpenApiHandler(LgnbHandler):
         self.answer(openapi(self._table()))
 
     def _table(self) -> Any:
-        from ..routes import ROUTES  # deferred: the table names this handler
+        from ..routes import enabled_routes  # deferred: the table names this handler
 
-        return ROUTES
+        return enabled_routes(self.host.http)
 
 
 class DocsHandler(OpenApiHandler):
