@@ -24,7 +24,7 @@ LgnbError
 ├── LeaseLost                 this attempt of a run is no longer the current one
 ├── SettingsError             a setting is wrong; the start stops with this sentence
 ├── EmbeddedError             the private Postgres or Valkey could not be started
-├── ConnectError              no lgnb server could be found or reached from this kernel
+├── ConnectError              no lgnb server could be found or reached from this kernel or graph
 └── RunFailed                 a run followed from a kernel ended in an error or a timeout
 """
 

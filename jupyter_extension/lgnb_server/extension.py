@@ -70,7 +70,8 @@ class LgnbServer(ExtensionApp):
         except SettingsError as error:
             settings, problem = Settings(), str(error)
         self._has_settings = problem is None
-        self.host = Host(settings=settings, keys=Keys(configured_keys(settings.api_keys)), http=http)
+        keys = Keys(configured_keys(settings.api_keys), worker=settings.worker_key)
+        self.host = Host(settings=settings, keys=keys, http=http)
         if problem:
             self.host.close(problem)
         self.handlers.extend(url_patterns(self.host))
@@ -149,7 +150,11 @@ class LgnbServer(ExtensionApp):
             await resources.leases.release_process(host_name=socket.gethostname(), pid=pid)
 
         supervisor = Supervisor(
-            settings, postgres_uri=postgres_uri, redis_uri=redis_uri, count=settings.workers, on_death=take_over
+            settings.with_values(api_url=self.api_url, worker_key=self.host.keys.worker),
+            postgres_uri=postgres_uri,
+            redis_uri=redis_uri,
+            count=settings.workers,
+            on_death=take_over,
         )
         self._stack.push_async_callback(supervisor.stop)
         supervisor.start()
