@@ -25,6 +25,7 @@ from lgnb.graphs.configuration import configuration_of
 from lgnb.graphs.http_section import http_config
 from lgnb.graphs.project import Project
 from lgnb.graphs.webhook_section import filled_headers
+from lgnb.loopback import Api, install
 from lgnb.models.http import HttpConfig
 from lgnb.queue import Queue
 from lgnb.resources import Resources, build_resources
@@ -32,6 +33,7 @@ from lgnb.settings import Settings
 from lgnb.worker.supervisor import Supervisor
 from lgnb.worker.webhook_delivery import WebhookDelivery
 
+from .custom_app import CustomApp
 from .host import Host
 from .keys import Keys, configured_keys
 from .routes import MOUNT, url_patterns
@@ -114,6 +116,8 @@ class LgnbServer(ExtensionApp):
         configuration = configuration_of(project, settings)
         for warning in (*project.warnings, *configuration.warnings):
             self.log.warning("%s", warning)
+        if configuration.http.app is not None:
+            await self._start_application(project)
         headers = filled_headers(configuration.webhooks.headers, {**project.env, **os.environ})
         postgres_uri, redis_uri = settings.postgres_uri, settings.redis_uri
         if not (postgres_uri and redis_uri):
@@ -164,6 +168,17 @@ class LgnbServer(ExtensionApp):
         self._stack.callback(runtime_file.remove)
         runtime_file.write(url=self.api_url, key=self.host.keys.own, root_dir=self._root_dir())
         return resources
+
+    async def _start_application(self, project: Project) -> None:
+        """Bring up the operator's own application; its life is around everything else."""
+        assert self.serverapp is not None
+        root_path = url_path_join(self.serverapp.base_url, MOUNT + self.host.http.mount_prefix)
+        application = CustomApp.load(project, http=self.host.http, root_path=root_path)
+        install(Api(self.api_url, self.host.keys.own), calling_run=lambda: None)
+        await application.start()
+        self._stack.push_async_callback(application.stop)
+        application.install(self.serverapp.web_app, self.host)
+        self.host.application = application
 
     async def _refresh(self, resources: Resources) -> None:
         while True:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 from lgnb.errors import NotReady
 from lgnb.models.http import HttpConfig
 from lgnb.resources import Resources
@@ -10,6 +12,12 @@ from lgnb.worker.supervisor import Supervisor
 
 from .keys import Keys
 from .streaming import OpenStreams
+
+
+class Described(Protocol):
+    """The operator's application, as the reference sees it."""
+
+    def openapi(self) -> dict[str, Any] | None: ...
 
 
 class Host:
@@ -21,6 +29,7 @@ class Host:
         self.keys = keys
         self.streams = OpenStreams()
         self.workers: Supervisor | None = None
+        self.application: Described | None = None
         self.problem = "The server is starting; try again in a moment."
         self._resources: Resources | None = None
 

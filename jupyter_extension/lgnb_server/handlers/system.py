@@ -9,7 +9,7 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from lgnb.errors import InvalidRequest, NotReady
 
 from ..metrics import as_text, requests_total
-from ..reference import html_page, openapi
+from ..reference import html_page, merged, openapi
 from .base import LgnbHandler
 
 
@@ -61,7 +61,8 @@ class MetricsHandler(LgnbHandler):
 class OpenApiHandler(LgnbHandler):
     @allow_unauthenticated
     def get(self) -> None:
-        self.answer(openapi(self._table()))
+        application = self.host.application
+        self.answer(merged(openapi(self._table()), application.openapi() if application else None))
 
     def _table(self) -> Any:
         from ..routes import enabled_routes  # deferred: the table names this handler
