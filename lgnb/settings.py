@@ -119,6 +119,12 @@ class Settings:
     )
     event_streaming: bool = _setting(True, "Whether the thread protocol is served.", also=("FF_V2_EVENT_STREAMING",))
 
+    aes_key: str | None = _setting(
+        None,
+        "Key of 16, 24 or 32 bytes that checkpoints are encrypted with in Postgres; hosts and workers need the same.",
+        also=("LANGGRAPH_AES_KEY",),
+        secret=True,
+    )
     thread_ttl: str | None = _setting(
         None,
         "Minutes that threads live when their creator says nothing, or the JSON of checkpointer.ttl; "

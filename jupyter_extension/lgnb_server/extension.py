@@ -125,7 +125,9 @@ class LgnbServer(ExtensionApp):
             self._stack.push_async_callback(pair.release)
             postgres_uri, redis_uri = postgres_uri or pair.postgres_uri, redis_uri or pair.redis_uri
 
-        database = Database(postgres_uri, pool_size=settings.postgres_pool_size, application_name="lgnb-host")
+        database = Database(
+            postgres_uri, pool_size=settings.postgres_pool_size, application_name="lgnb-host", vault=configuration.vault
+        )
         await database.open()
         self._stack.push_async_callback(database.close)
         async with database.connection() as connection:

@@ -15,6 +15,7 @@ from lgnb.errors import (
     LgnbError,
     NotFound,
     NotReady,
+    SealedValue,
     SuperstepsFailed,
 )
 
@@ -27,6 +28,7 @@ _STATUS: tuple[tuple[type[LgnbError], int], ...] = (
     (Conflict, 409),
     (GraphLoadError, 424),
     (NotReady, 503),
+    (SealedValue, 503),
 )
 
 

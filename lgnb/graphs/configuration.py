@@ -12,10 +12,12 @@ from ..models.checkpoints import RevivalConfig
 from ..models.http import HttpConfig
 from ..models.store import AnnKind, Distance, IndexConfig, StoreConfig, VectorType
 from ..models.threads import ThreadTtlConfig
+from ..models.vault import NoVault, Vault
 from ..models.webhooks import WebhookConfig
 from ..settings import Settings
 from .checkpointer_section import checkpointer_config
 from .embedding import load_embedder
+from .encryption_section import encryption_vault
 from .http_section import http_config
 from .project import Project
 from .sections import Section, key_warnings, read_section
@@ -38,6 +40,7 @@ class Configuration:
     webhooks: WebhookConfig = field(default_factory=WebhookConfig)
     thread_ttl: ThreadTtlConfig = field(default_factory=ThreadTtlConfig)
     revival: RevivalConfig = field(default_factory=RevivalConfig)
+    vault: Vault = field(default_factory=NoVault)
     warnings: tuple[str, ...] = ()
 
 
@@ -103,6 +106,7 @@ def configuration_of(project: Project, settings: Settings | None = None) -> Conf
         webhooks=webhook_config(project, warnings, enabled=http.sends_webhooks),
         thread_ttl=thread_ttl,
         revival=revival,
+        vault=encryption_vault(project, settings, warnings),
         warnings=tuple(warnings),
     )
 

@@ -47,7 +47,12 @@ async def _run(settings: Settings) -> int:
             embedded = await acquire(settings.data_dir)
             stack.push_async_callback(embedded.release)
             postgres_uri, redis_uri = postgres_uri or embedded.postgres_uri, redis_uri or embedded.redis_uri
-        database = Database(postgres_uri, pool_size=settings.postgres_pool_size, application_name="lgnb-worker")
+        database = Database(
+            postgres_uri,
+            pool_size=settings.postgres_pool_size,
+            application_name="lgnb-worker",
+            vault=configuration.vault,
+        )
         await database.open()
         stack.push_async_callback(database.close)
         async with database.connection() as connection:
