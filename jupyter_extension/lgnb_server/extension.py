@@ -10,8 +10,9 @@ import socket
 import threading
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+from jupyter_events import EventLogger
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
@@ -36,6 +37,7 @@ from lgnb.worker.webhook_delivery import WebhookDelivery
 from .custom_app import CustomApp
 from .host import Host
 from .keys import Keys, configured_keys
+from .monitoring import Monitoring
 from .routes import MOUNT, url_patterns
 from .runtime_file import RuntimeFile
 from .traits import Lgnb
@@ -90,6 +92,8 @@ class LgnbServer(ExtensionApp):
             await self._starting
 
     async def _start(self) -> None:
+        assert self.serverapp is not None
+        self.host.monitoring = Monitoring(cast(EventLogger, self.serverapp.event_logger))
         try:
             self.host.open(await self._build())
         except LgnbError as error:
@@ -145,6 +149,8 @@ class LgnbServer(ExtensionApp):
             database=database, queue=queue, settings=settings, configuration=configuration
         )
         self._stack.push_async_callback(resources.close)
+        if self.host.monitoring is not None:
+            resources.news.start(self.host.monitoring.hear)
         refreshing = asyncio.ensure_future(self._refresh(resources))
         self._stack.push_async_callback(_cancelled, refreshing)
 

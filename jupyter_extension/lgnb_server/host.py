@@ -11,6 +11,7 @@ from lgnb.settings import Settings
 from lgnb.worker.supervisor import Supervisor
 
 from .keys import Keys
+from .monitoring import Monitoring
 from .streaming import OpenStreams
 
 
@@ -29,6 +30,7 @@ class Host:
         self.keys = keys
         self.streams = OpenStreams()
         self.workers: Supervisor | None = None
+        self.monitoring: Monitoring | None = None
         self.application: Described | None = None
         self.problem = "The server is starting; try again in a moment."
         self._resources: Resources | None = None

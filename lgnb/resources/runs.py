@@ -20,9 +20,11 @@ from ..errors import (
     ThreadNotFound,
 )
 from ..models.ids import new_id
+from ..models.news import RunNews, ThreadNews
 from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus
 from ..models.streams import StreamEvent
 from ..models.threads import Thread, ThreadTtl
+from ..queue.news import NewsChannel
 from ..queue.wakeups import WakeUps
 from .acceptance import Acceptance, assistant_of, prepare, refuse_second_answer
 from .cancellation import Cancellation, delete_run
@@ -41,6 +43,7 @@ class Runs:
         cancellation: Cancellation,
         streams: RunStreams,
         webhooks: Webhooks,
+        news: NewsChannel,
         default_ttl: ThreadTtl | None,
     ) -> None:
         self._database = database
@@ -48,6 +51,7 @@ class Runs:
         self._cancellation = cancellation
         self._streams = streams
         self._webhooks = webhooks
+        self._news = news
         self._default_ttl = default_ttl
 
     async def create(
@@ -194,6 +198,12 @@ class Runs:
     async def announce(self, accepted: Sequence[Acceptance]) -> None:
         """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""
         for acceptance in accepted:
+            run = acceptance.run
+            if acceptance.is_new_thread:
+                self._news.tell(ThreadNews(action="created", thread_id=run.thread_id))
+            self._news.tell(
+                RunNews(action="created", run_id=run.run_id, thread_id=run.thread_id, graph_id=acceptance.graph_id)
+            )
             try:
                 await self._wakeups.ring(acceptance.graph_id)
             except QueueUnavailable:
@@ -265,7 +275,7 @@ class Runs:
             after_seconds=request.after_seconds,
         )
         stopped = await self._supersede(connection, in_flight, request.multitask_strategy, by=run_id)
-        return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped)
+        return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped, is_new_thread=existing is None)
 
     async def _supersede(
         self, connection: Connection, in_flight: Sequence[Run], strategy: MultitaskStrategy, *, by: UUID

@@ -167,6 +167,7 @@ class Worker:
     def _lose(self) -> None:
         """The lease ended (stalled, or cut off from Postgres): what is in hand belongs to others now."""
         logger.warning("The lease of this worker ended before it was renewed; its runs go on elsewhere.")
+        self._resources.leases.tell_lost(self._worker_id)
         for hand in self._hands.values():
             self._stop_run(hand, "lost")
         if not self._stopping.is_set():

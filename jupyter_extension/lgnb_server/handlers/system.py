@@ -52,10 +52,12 @@ class MetricsHandler(LgnbHandler):
             raise InvalidRequest("format must be prometheus or json.")
         metrics = await self.resources.system.metrics_json()
         metrics["api"] = {"http_requests_total": requests_total(), "streams_open": len(self.host.streams)}
+        monitoring = self.host.monitoring
         if form == "json":
-            self.answer(metrics)
+            self.answer(metrics | ({"runs": monitoring.as_json()} if monitoring else {}))
         else:
-            self.finish(as_text(metrics), set_content_type="text/plain; version=0.0.4; charset=utf-8")
+            text = as_text(metrics) + (monitoring.as_text() if monitoring else "")
+            self.finish(text, set_content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 class OpenApiHandler(LgnbHandler):
