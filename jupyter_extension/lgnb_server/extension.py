@@ -18,7 +18,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from traitlets import Bool
 
-from lgnb import embedded
+from lgnb import embedded, telemetry
 from lgnb.db.database import Database
 from lgnb.db.migrate import migrate
 from lgnb.errors import LgnbError, QueueUnavailable, SettingsError
@@ -93,6 +93,8 @@ class LgnbServer(ExtensionApp):
 
     async def _start(self) -> None:
         assert self.serverapp is not None
+        telemetry.configure("lgnb-host")
+        self._stack.push_async_callback(asyncio.to_thread, telemetry.shut_down)
         self.host.monitoring = Monitoring(cast(EventLogger, self.serverapp.event_logger))
         try:
             self.host.open(await self._build())

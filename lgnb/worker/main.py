@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 
+from .. import telemetry
 from ..checkpoints.codec import Codec
 from ..db.database import Database
 from ..db.migrate import migrate
@@ -37,6 +38,7 @@ def run_worker(settings: Settings) -> int:
 
 
 async def _run(settings: Settings) -> int:
+    telemetry.configure("lgnb-worker")
     project = Project.of(settings.config)
     configuration = configuration_of(project, settings)
     for warning in (*project.warnings, *configuration.warnings):
@@ -76,4 +78,5 @@ async def _run(settings: Settings) -> int:
             loop.add_signal_handler(number, worker.stop)
         logger.info("Worker %d serves %s", os.getpid(), ", ".join(registry.graph_ids))
         await worker.run()
+    await asyncio.to_thread(telemetry.shut_down)
     return 0

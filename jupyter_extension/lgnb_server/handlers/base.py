@@ -16,14 +16,17 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.auth import User
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
+from opentelemetry.trace import Span
 from pydantic import BaseModel
 from tornado.web import HTTPError
 
+from lgnb import telemetry
 from lgnb.errors import InvalidRequest, LgnbError, NotReady
 from lgnb.json_encoding import encode
 from lgnb.loopback import RUN_HEADER
 from lgnb.models.pages import Page
 from lgnb.resources import Resources
+from lgnb.telemetry import passed_on
 
 from .. import parsing
 from ..configurables import configurables_of, picked
@@ -58,6 +61,7 @@ class LgnbHandler(APIHandler):
 
     # The run whose graph sent this request through its worker. Nobody without the key of workers can name one.
     calling_run: UUID | None = None
+    _span: Span | None = None
 
     def initialize(self, host: Host, routes: Mapping[str, Route]) -> None:
         self.host = host
@@ -74,11 +78,12 @@ class LgnbHandler(APIHandler):
     # Who is calling, and may they?
 
     async def prepare(self) -> None:
+        self._begin_span()
         self._accept_key()
         await super().prepare()
         if self._finished or self.request.method == "OPTIONS":
             return
-        route = self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
+        route = self._route
         if not (route and route.public):
             # Jupyter itself only asks for a user when allow_unauthenticated_access is off.
             if not self.logged_in:
@@ -89,6 +94,26 @@ class LgnbHandler(APIHandler):
         if len(self.request.body) > self.host.settings.max_body_bytes:
             raise HTTPError(413, f"The body is larger than {self.host.settings.max_body_bytes} bytes.")
         self._read_ids()
+
+    def _begin_span(self) -> None:
+        if not telemetry.is_traced():
+            return
+        route = self._route
+        attributes = {"http.request.method": str(self.request.method), "lgnb.request_id": self.request_id}
+        if route is not None:
+            attributes["http.route"] = route.path
+        name = f"{self.request.method} {route.path if route else 'unknown'}"
+        self._span = telemetry.begin_request(name, self.request.headers, attributes)
+
+    def on_finish(self) -> None:
+        if self._span is not None:
+            telemetry.end_request(self._span, self.get_status())
+            self._span = None
+        super().on_finish()
+
+    @property
+    def _route(self) -> Route | None:
+        return self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
 
     def _accept_key(self) -> None:
         """Take a key of this server, or Jupyter's token, from x-api-key; leave everything else to Jupyter.
@@ -145,7 +170,8 @@ class LgnbHandler(APIHandler):
 
     def configurables(self) -> dict[str, Any]:
         """What the configurable of a run or a graph takes from the headers of this request."""
-        return configurables_of(self.request.headers, self.host.http.configurable_headers)
+        rule = self.host.http.configurable_headers
+        return configurables_of(self.request.headers, rule) | passed_on(self._span, self.request.headers)
 
     def query_flag(self, name: str) -> bool:
         """Whether a query parameter says true, yes or 1."""

@@ -8,10 +8,20 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from langgraph.graph import END, START, StateGraph
 from lgnb_server.monitoring import RUN_EVENTS, THREAD_EVENTS
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+from typing_extensions import TypedDict
 
+from lgnb import telemetry
 from lgnb.graphs.descriptor_views import GraphDescriptor
+from lgnb.graphs.sources import GraphSource
 from lgnb.models.runs import ClaimedRun, RunOutcome
+from lgnb.worker.execution import Ending, Execution
+from lgnb.worker.inputs import input_of
 
 _GRAPH = "sums"
 
@@ -125,3 +135,103 @@ async def test_runs_of_a_lost_worker_are_counted(served: Any) -> None:
     figures = await _figures(served, lambda found: found["runs"]["leases_lost"] == 1)
     assert figures["runs"]["requeued"]["lost"] == 1
     assert isinstance(claimed.run_id, UUID)
+
+
+# -- Traces -----------------------------------------------------------------------------------------------------------
+
+_CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class State(TypedDict):
+    text: str
+
+
+def _graph() -> Any:
+    """A node, a subgraph with a node that makes a span of its own, and a node that may fail."""
+
+    def inner(state: State) -> dict[str, str]:
+        with telemetry._tracer().start_as_current_span("of the user"):
+            return {"text": "inner"}
+
+    def last(state: State) -> dict[str, str]:
+        if state["text"] != "inner":
+            raise ValueError("a secret")
+        return {}
+
+    subgraph = StateGraph(State).add_node("inner", inner).add_edge(START, "inner").compile()
+    builder = StateGraph(State).add_node("sub", subgraph).add_node("last", last)
+    return builder.add_edge(START, "sub").add_edge("sub", "last").add_edge("last", END).compile()
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """What is exported; the provider of the process stays as it is."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry, "_tracer", lambda: provider.get_tracer("lgnb"))
+    monkeypatch.setattr(telemetry, "is_traced", lambda: True)
+    return exporter
+
+
+async def _execute(claimed: ClaimedRun, graph: Any) -> Ending:
+    execution = Execution(
+        claimed,
+        GraphSource(_GRAPH, graph),
+        saver=None,
+        input=input_of(claimed, stored_input=False),
+        goes_on=False,
+        publish=lambda event, data: None,
+    )
+    return await execution.run()
+
+
+async def test_a_trace_goes_from_the_caller_over_the_request_and_the_run_to_its_nodes(
+    served: Any, spans: InMemorySpanExporter
+) -> None:
+    body = {"assistant_id": _GRAPH, "input": {"text": ""}, "config": {"configurable": {"__otel_traceparent__": "x"}}}
+    await served.api.post("/runs", json=body, headers={"traceparent": _CALLER})
+
+    ending = await _execute(await _claim(served), _graph())
+
+    assert ending.status == "success"
+    found = {span.name: span for span in spans.get_finished_spans()}
+    assert {span.context.trace_id for span in found.values()} == {0x0AF7651916CD43DD8448EB211C80319C}
+    assert _above(found) == {
+        "POST /runs": "the caller",
+        f"run {_GRAPH}": "POST /runs",
+        "node sub": f"run {_GRAPH}",
+        "node inner": "node sub",
+        "of the user": f"run {_GRAPH}",
+        "node last": f"run {_GRAPH}",
+    }
+    assert found["POST /runs"].attributes["http.response.status_code"] == 200
+    assert found[f"run {_GRAPH}"].attributes["lgnb.attempt"] == 1
+
+
+async def test_a_failure_is_told_by_its_kind_and_not_by_its_words(served: Any, spans: InMemorySpanExporter) -> None:
+    def fail(state: State) -> None:
+        raise ValueError("a secret")
+
+    await served.api.post("/runs", json={"assistant_id": _GRAPH, "input": {"text": ""}})
+    graph = StateGraph(State).add_node("fail", fail).add_edge(START, "fail").compile()
+
+    ending = await _execute(await _claim(served), graph)
+
+    assert ending.status == "error"
+    failed = [span for span in spans.get_finished_spans() if span.status.status_code is StatusCode.ERROR]
+    assert [span.name for span in failed] == ["node fail", f"run {_GRAPH}"]
+    assert {span.attributes["error.type"] for span in failed} == {"ValueError"}
+    assert "secret" not in "".join(span.to_json() for span in spans.get_finished_spans())
+
+
+async def test_without_an_exporter_the_trace_of_the_caller_is_passed_on(served: Any) -> None:
+    await served.api.post("/runs", json={"assistant_id": _GRAPH}, headers={"traceparent": _CALLER})
+
+    claimed = await _claim(served)
+
+    assert claimed.kwargs["config"]["configurable"]["__otel_traceparent__"] == _CALLER
+
+
+def _above(spans: dict[str, ReadableSpan]) -> dict[str, str]:
+    names = {span.context.span_id: name for name, span in spans.items()}
+    return {name: names.get(span.parent.span_id, "the caller") for name, span in spans.items() if span.parent}
