@@ -31,6 +31,7 @@ from lgnb.models.http import HttpConfig
 from lgnb.queue import Queue
 from lgnb.resources import Resources, build_resources
 from lgnb.settings import Settings
+from lgnb.worker.reloader import Reloader
 from lgnb.worker.supervisor import Supervisor
 from lgnb.worker.webhook_delivery import WebhookDelivery
 
@@ -56,6 +57,10 @@ class LgnbServer(ExtensionApp):
 
     stops_on_failure = Bool(
         False, help="Stop the whole server when the extension cannot start; for a server that does nothing else."
+    ).tag(config=True)
+
+    reloads = Bool(
+        False, help="Put new workers in the place of the old ones when a file of the project changes; see lgnb dev."
     ).tag(config=True)
 
     def initialize_handlers(self) -> None:
@@ -169,15 +174,26 @@ class LgnbServer(ExtensionApp):
             redis_uri=redis_uri,
             count=settings.workers,
             on_death=take_over,
+            writes_bytecode=not self.reloads,
         )
         self._stack.push_async_callback(supervisor.stop)
         supervisor.start()
         self.host.workers = supervisor
+        if self.reloads:
+            self._watch(supervisor)
 
         runtime_file = RuntimeFile()
         self._stack.callback(runtime_file.remove)
         runtime_file.write(url=self.api_url, key=self.host.keys.own, root_dir=self._root_dir())
         return resources
+
+    def _watch(self, supervisor: Supervisor) -> None:
+        config = self.host.settings.config
+        if config is None:
+            self.log.warning("There is no langgraph.json, so there is nothing to reload.")
+            return
+        watching = asyncio.ensure_future(Reloader(config, replace=supervisor.replace).run())
+        self._stack.push_async_callback(_cancelled, watching)
 
     async def _start_application(self, project: Project) -> None:
         """Bring up the operator's own application; its life is around everything else."""

@@ -96,6 +96,7 @@ class Project:
     dependencies: tuple[str, ...] = ()
     import_dirs: tuple[Path, ...] = ()
     env: Mapping[str, str] = field(default_factory=_empty, repr=False)
+    env_file: Path | None = None
     store: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     auth: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     checkpointer: Mapping[str, Any] = field(default_factory=_empty, repr=False)
@@ -157,6 +158,7 @@ class _Reader:
             dependencies=dependencies,
             import_dirs=self._import_dirs(dependencies),
             env=MappingProxyType(self._env(content)),
+            env_file=self._path.parent / content["env"] if isinstance(content.get("env"), str) else None,
             **{key: self._section(content, key) for key in (*_HONOURED_KEYS, *_LATER_KEYS)},
             warnings=tuple(self._warnings),
         )
