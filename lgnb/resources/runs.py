@@ -19,6 +19,7 @@ from ..errors import (
     RunNotFound,
     ThreadNotFound,
 )
+from ..failpoints import failpoint
 from ..models.ids import new_id
 from ..models.news import RunNews, ThreadNews
 from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus
@@ -197,6 +198,7 @@ class Runs:
 
     async def announce(self, accepted: Sequence[Acceptance]) -> None:
         """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""
+        failpoint("after_accept")
         for acceptance in accepted:
             run = acceptance.run
             if acceptance.is_new_thread:
