@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-Kind = Literal["thread", "run"]
+Kind = Literal["thread", "run", "cron"]
 
 
 class Aliases:
     """Two-way names of ids for the life of a kernel."""
 
     def __init__(self) -> None:
-        self._ids: dict[Kind, list[str]] = {"thread": [], "run": []}
+        self._ids: dict[Kind, list[str]] = {"thread": [], "run": [], "cron": []}
 
     def name(self, kind: Kind, full_id: str) -> str:
         """The alias of an id; a new one when the id was not met before."""

@@ -18,11 +18,8 @@ class LgMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def lg(self, line: str, cell: str | None = None) -> Any:
-        name, _, rest = line.strip().partition(" ")
-        name = name or "status"
-        if name.startswith("-"):
-            name, rest = "status", line
-        command = find_command(COMMANDS, name)
+        line = line.strip()
+        command, rest = find_command(COMMANDS, f"status {line}" if not line or line.startswith("-") else line)
         arguments = command.parse(rest, cell)
         try:
             return command.run(self.shell, arguments)

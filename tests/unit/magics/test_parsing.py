@@ -76,6 +76,29 @@ def test_an_unknown_subcommand_suggests_the_nearest(name: str, near: str) -> Non
         find_command(COMMANDS, name)
 
 
+@pytest.mark.parametrize(
+    ("line", "name", "rest"),
+    [
+        ("thread copy thread#1", "thread copy", "thread#1"),
+        ("thread   copy", "thread copy", ""),
+        ("thread thread#1", "thread", "thread#1"),
+        ("run agent a  b", "run", "agent a  b"),
+        ("store put a/b key {}", "store put", "a/b key {}"),
+    ],
+)
+def test_a_subcommand_may_have_two_words(line: str, name: str, rest: str) -> None:
+    command, found = find_command(COMMANDS, line)
+
+    assert (command.name, found) == (name, rest)
+
+
+def test_a_missing_second_word_says_which_there_are() -> None:
+    with pytest.raises(UsageError, match="create, delete, pause, resume"):
+        find_command(COMMANDS, "cron")
+    with pytest.raises(UsageError, match="did you mean %lg cron create"):
+        find_command(COMMANDS, "cron creat agent")
+
+
 def test_pairs_nest_by_dots() -> None:
     assert assignments(["a.b=1", "a.c=x"], flag="config", read=str) == {"a": {"b": "1", "c": "x"}}
     with pytest.raises(UsageError, match="--config takes key=value"):
