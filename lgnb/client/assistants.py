@@ -151,7 +151,7 @@ def versions(assistant: str) -> Table:
         ("version", lambda _, one: ("* " if one.get("version") == latest else "  ") + str(one.get("version"))),
         ("name", lambda _, one: str(one.get("name") or "")),
         ("context", lambda _, one: _told(one)),
-        ("config", lambda _, one: brief(one["config"]) if one.get("config") else ""),
+        ("config", lambda _, one: _config_line(one)),
         ("description", lambda _, one: str(one.get("description") or "")),
     ]
     columns = [one for one in columns if one[0] == "version" or any(one[1](0, row) for row in found)]
@@ -203,6 +203,14 @@ def _fresh(assistant_id: str) -> dict[str, Any]:
 def _told(row: Record) -> str:
     """What the graph is told by this assistant."""
     return ", ".join(f"{key}={brief(value, 40)}" for key, value in (row.get("context") or {}).items())
+
+
+def _config_line(row: Record) -> str:
+    """The config apart from what only repeats the context."""
+    config = dict(row.get("config") or {})
+    if config.get("configurable") == (row.get("context") or {}):
+        config.pop("configurable", None)
+    return brief(config) if config else ""
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

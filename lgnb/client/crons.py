@@ -69,7 +69,7 @@ def search(
         ("schedule", lambda _, row: _schedule(row)),
         ("means", lambda _, row: _in_words(str(row["schedule"]))),
         ("thread", runs_on),
-        ("input", lambda _, row: brief((row.get("payload") or {}).get("input"), 60)),
+        ("input", lambda _, row: _input_line((row.get("payload") or {}).get("input"))),
         ("state", lambda _, row: "on" if row.get("enabled", True) else "paused"),
     ]
     if is_live():
@@ -187,6 +187,15 @@ def _due(row: Record) -> tuple[bool, str, str]:
 
 def _schedule(row: Record) -> str:
     return f"{row['schedule']} ({row['timezone']})" if row.get("timezone") else str(row["schedule"])
+
+
+def _input_line(given: Any) -> str:
+    """The input in one line; of a single message only its text."""
+    match given:
+        case {"messages": [{"content": str(text)}], **rest} if not rest:
+            return text if len(text) <= 60 else f"{text[:59]}…"
+        case _:
+            return brief(given, 60) if given else ""
 
 
 def _flat(row: Record, names: Mapping[str, str]) -> dict[str, Any]:

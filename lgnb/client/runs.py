@@ -343,7 +343,14 @@ async def _followed_in_thread(follow_it: Callable[[OnChange], Run], *, on_change
 
 
 def _create_stream(run: Run, request: dict[str, Any], sdk: LangGraphClient) -> AsyncIterator[StreamPart]:
-    return sdk.runs.stream(run.thread_id, run.assistant_id, **STREAMED, **request)
+    # Its id comes before its first event, which may be far away: the thread may be busy.
+    return sdk.runs.stream(
+        run.thread_id,
+        run.assistant_id,
+        on_run_created=lambda created: run.view.accepted(created["run_id"]),
+        **STREAMED,
+        **request,
+    )
 
 
 def _checked(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import uuid_utils
 
 from .checkpoints import all_states, diff, fork, history, state, update_state
-from .render import is_live, question
+from .render import is_live, question, suggestions
 from .run_view import Interrupt
 from .session import Session, current_session
 from .tables import Record, Table, moment
@@ -215,7 +215,7 @@ def _answer_line(session: Session, row: Record) -> str:
         return line
     # The id, not the number: which is first depends on the nodes, and those the thread's row does not tell.
     which = f" --id {row['interrupt_id']}" if row["of"] > 1 else ""
-    return f"{line}{which} VALUE"
+    return f"{line}{which} {suggestions(row['value'])[0]}"
 
 
 asearch = awaitable(search)

@@ -20,6 +20,7 @@ from .render import QUIET, brief, is_live
 from .run_view import text_of
 from .session import Session
 from .tables import Record, Table, frame_of
+from .thread_state import message_line
 
 if TYPE_CHECKING:
     from .runs import Run
@@ -274,8 +275,16 @@ def _outcome(data: Record) -> str:
         return "asked"
     result = data.get("result")
     if isinstance(result, dict) and result:
-        return brief(result, 100) if len(result) > 4 else ", ".join(f"{key}={brief(result[key])}" for key in result)
+        return "; ".join(_told(key, value) for key, value in result.items())
     return "done"
+
+
+def _told(key: str, value: Any) -> str:
+    """What a node returned under a key; of messages what they say."""
+    messages = value if isinstance(value, list) else [value]
+    if messages and all(isinstance(one, dict) and "type" in one and "content" in one for one in messages):
+        return "; ".join(map(message_line, messages))
+    return f"{key}={brief(value)}"
 
 
 def _took(row: Record) -> str:
