@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from . import client
     from .client import assistants, crons, store, threads, webhooks
     from .client import past_runs as runs
-    from .client.connect import connect
+    from .client.connect import aconnect, connect, server
     from .client.runs import Run, aresume, arun, astart, resume, run, start
 
 __all__ = [
     "Run",
     "__version__",
+    "aconnect",
     "aresume",
     "arun",
     "assistants",
@@ -27,6 +28,7 @@ __all__ = [
     "resume",
     "run",
     "runs",
+    "server",
     "start",
     "store",
     "threads",
@@ -36,6 +38,7 @@ __all__ = [
 # Public name to the module it lives in; an empty attribute means the module itself.
 _LAZY = {
     "Run": ("lgnb.client.runs", "Run"),
+    "aconnect": ("lgnb.client.connect", "aconnect"),
     "aresume": ("lgnb.client.runs", "aresume"),
     "arun": ("lgnb.client.runs", "arun"),
     "assistants": ("lgnb.client.assistants", ""),
@@ -46,6 +49,7 @@ _LAZY = {
     "resume": ("lgnb.client.runs", "resume"),
     "run": ("lgnb.client.runs", "run"),
     "runs": ("lgnb.client.past_runs", ""),
+    "server": ("lgnb.client.connect", "server"),
     "start": ("lgnb.client.runs", "start"),
     "store": ("lgnb.client.store", ""),
     "threads": ("lgnb.client.threads", ""),

@@ -5,9 +5,13 @@ They make saved outputs readable and equal from one execution to the next, and c
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 Kind = Literal["thread", "run", "cron"]
+
+
+_NAMED_ID = re.compile(r"(?:\b(?:thread|run|cron) )?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 
 
 class Aliases:
@@ -31,6 +35,15 @@ class Aliases:
             return known[int(number) - 1]
         matches = [one for one in known if len(text) >= 4 and (one.startswith(text) or one.endswith(text))]
         return matches[0] if len(matches) == 1 else text
+
+    def told(self, text: str) -> str:
+        """A sentence of the server, with the aliases of the ids in it that this notebook has met."""
+
+        def short(found: re.Match[str]) -> str:
+            kinds = [kind for kind, ids in self._ids.items() if found["id"] in ids]
+            return self.name(kinds[0], found["id"]) if kinds else found.group()
+
+        return _NAMED_ID.sub(short, text)
 
     def known(self, kind: Kind) -> tuple[str, ...]:
         """Every id met so far, oldest first."""

@@ -14,7 +14,8 @@ from typing import Any
 from IPython.core.error import UsageError
 
 _WORD = re.compile(r"\S+")
-_QUOTED = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S+))""")
+# A whole value in quotes, only what stands after its `key=`, or up to the next space.
+_QUOTED = re.compile(r"""\s*(?:([\w.-]+=)?(?:"((?:[^"\\]|\\.)*)"|'([^']*)')(?=\s|$)|(\S+))""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +129,9 @@ class Command:
         match = _QUOTED.match(line, position)
         if match is None:
             raise UsageError(f"--{flag.name} needs a value: --{flag.name} {flag.value}")
-        double, single, plain = match.groups()
+        key, double, single, plain = match.groups()
         value = re.sub(r"\\(.)", r"\1", double) if double is not None else single if single is not None else plain
-        return value, match.end()
+        return f"{key or ''}{value}", match.end()
 
     def _store(self, flags: dict[str, Any], flag: Flag, value: Any) -> None:
         if flag.choices and value not in flag.choices:

@@ -93,6 +93,16 @@ class Notebook:
 @pytest.fixture
 def open_notebook() -> Iterator[Callable[..., Notebook]]:
     """Start a kernel with an environment of its own."""
+    yield from _opener()
+
+
+@pytest.fixture(scope="module")
+def open_notebooks() -> Iterator[Callable[..., Notebook]]:
+    """The same for a kernel that several tests share."""
+    yield from _opener()
+
+
+def _opener() -> Iterator[Callable[..., Notebook]]:
     opened: list[Notebook] = []
 
     def open_one(**environment: str) -> Notebook:

@@ -39,6 +39,8 @@ def test_flags_stand_anywhere(line: str) -> None:
 def test_the_value_of_a_flag_may_be_quoted() -> None:
     assert _run('agent --config "a b=\\"c\\""').flag("config") == ['a b="c"']
     assert _run("agent --var='x y' hi").flag("var") == "x y"
+    assert _run('agent --context hotel="the Ritz" hi').flag("context") == ["hotel=the Ritz"]
+    assert _run("agent --context hotel='the Ritz' hi").text == "agent  hi"
 
 
 def test_repeated_flags_are_collected() -> None:
