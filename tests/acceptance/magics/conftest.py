@@ -115,9 +115,17 @@ def _opener() -> Iterator[Callable[..., Notebook]]:
         notebook.close()
 
 
-@pytest.fixture
-def notebook(lgnb_server: Any, open_notebook: Callable[..., Notebook]) -> Notebook:
+@pytest.fixture(scope="module")
+def shared_notebook(lgnb_server: Any, open_notebooks: Callable[..., Notebook]) -> Notebook:
     """A kernel that finds the server of the tests, with lgnb loaded."""
-    notebook = open_notebook(LGNB_URL=lgnb_server.url, LGNB_API_KEY=lgnb_server.api_key, LGNB_LIVE="1")
+    notebook = open_notebooks(LGNB_URL=lgnb_server.url, LGNB_API_KEY=lgnb_server.api_key, LGNB_LIVE="1")
     assert notebook.run("%load_ext lgnb").outputs == []
     return notebook
+
+
+@pytest.fixture
+def notebook(shared_notebook: Notebook) -> Notebook:
+    """The same kernel without a memory of earlier tests: no thread, no run, no alias."""
+    forgotten = shared_notebook.run("from lgnb.client.session import replace_session; replace_session(None);")
+    assert forgotten.error is None
+    return shared_notebook

@@ -182,9 +182,11 @@ def test_what_waits_for_a_person_is_listed_with_the_line_that_answers(notebook: 
         ("runs --limit many", "a number from 1 to 1000"),
     ],
 )
-def test_a_mistake_is_one_line_that_says_the_fix(notebook_with_a_run: Any, line: str, words: str) -> None:
+def test_a_mistake_is_one_line_that_says_the_fix(notebook: Any, line: str, words: str) -> None:
     """Whatever was wrong: what happened, and what to type instead."""
-    complaint = _complaint(notebook_with_a_run, f"%lg {line}")
+    notebook.run("%lg run agent --context token_delay=0 hello")
+
+    complaint = _complaint(notebook, f"%lg {line}")
 
     assert words in complaint
     assert len(complaint.splitlines()) == 1
@@ -212,15 +214,6 @@ def test_every_function_is_awaited_without_patching_the_loop(notebook: Any) -> N
     )
 
     assert notebook.run(source).printed.strip() == "['2 * 2 = 4', '3 * 3 = 9'] 5"
-
-
-@pytest.fixture(scope="module")
-def notebook_with_a_run(lgnb_server: Any, open_notebooks: Any) -> Any:
-    """One kernel for all mistakes, which leave nothing behind."""
-    notebook = open_notebooks(LGNB_URL=lgnb_server.url, LGNB_API_KEY=lgnb_server.api_key, LGNB_LIVE="1")
-    notebook.run("%load_ext lgnb")
-    notebook.run("%lg run agent hello")
-    return notebook
 
 
 def _complaint(notebook: Any, cell: str) -> str:
