@@ -89,9 +89,10 @@ def _compare(notebook: Path, variables: dict[str, str]) -> None:
         *(sys.executable, "-m", "pytest", str(notebook)),
         *("--nbval", "--nbval-current-env", "--nbval-cell-timeout=60"),
         f"--nbval-sanitize-with={Path(__file__).with_name('nbval.cfg')}",
-        *("-p", "no:randomly", "-p", "no:cacheprovider", "--override-ini=filterwarnings=default"),
+        # Only what compares: the options and plugins of this run are not meant for it, and cost a start of seconds.
+        *("-p", "nbval.plugin", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={_ROOT}"),
     ]
-    environment = os.environ | {"LGNB_LIVE": "0"} | variables
+    environment = os.environ | {"LGNB_LIVE": "0", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | variables
 
     done = subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False)
 
