@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from ..client.aliases import Kind
 from ..client.session import Session, current_session
 from .commands import COMMANDS
 from .parsing import Command, Flag
@@ -61,8 +62,8 @@ def _known(kind: str) -> list[str]:
     if kind == "commands":
         return [word for name in COMMANDS for word in name.split()]
     session = current_session()
-    if kind == "runs" or kind == "crons":
-        noun = "run" if kind == "runs" else "cron"
+    if kind in ("runs", "crons"):
+        noun: Kind = "run" if kind == "runs" else "cron"
         return [session.aliases.name(noun, one) for one in session.aliases.known(noun)]
     if not kind or not session.is_connected:
         return []
