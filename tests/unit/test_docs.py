@@ -49,7 +49,7 @@ def test_the_table_of_settings_is_the_one_that_the_code_gives() -> None:
 def test_the_table_of_langgraph_json_names_every_key_that_is_known_and_no_other() -> None:
     text = _read("docs/configuration.md").split("<!-- keys: begin -->")[1].split("<!-- keys: end -->")[0]
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
-    named = {key for row in rows for key in re.findall(r"`([a-z_.]+)`", row)}
+    named = {key for row in rows for key in re.findall(r"`([a-z0-9_.]+)`", row)}
 
     sections = {"http": _Http, "checkpointer": _Checkpointer, "store": _Store, "encryption": _Encryption}
     known = {key for key in project._KNOWN_KEYS if key != "$schema" and key not in sections}
