@@ -54,14 +54,14 @@ class NotFound(LgnbError):
 
 
 class AssistantNotFound(NotFound):
-    def __init__(self, assistant_id: object) -> None:
-        super().__init__(f"Assistant {assistant_id} does not exist.")
+    def __init__(self, assistant_id: object, *, fix: str = "") -> None:
+        super().__init__(f"Assistant {assistant_id} does not exist. {fix}".rstrip())
         self.assistant_id = assistant_id
 
 
 class ThreadNotFound(NotFound):
-    def __init__(self, thread_id: object) -> None:
-        super().__init__(f"Thread {thread_id} does not exist.")
+    def __init__(self, thread_id: object, *, fix: str = "") -> None:
+        super().__init__(f"Thread {thread_id} does not exist. {fix}".rstrip())
         self.thread_id = thread_id
 
 

@@ -39,7 +39,8 @@ from .custom_app import CustomApp
 from .host import Host
 from .keys import Keys, configured_keys
 from .monitoring import Monitoring
-from .routes import MOUNT, url_patterns
+from .route import MOUNT
+from .routes import url_patterns
 from .runtime_file import RuntimeFile
 from .traits import Lgnb
 

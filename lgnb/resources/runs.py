@@ -111,6 +111,20 @@ class Runs:
             raise RunNotFound(run_id)
         return shown(run)
 
+    async def refuse_waiting_for_itself(self, run_id: UUID, thread_id: UUID) -> None:
+        """Refuse what a run asks for on its own thread and would wait for: it cannot begin before that run has ended.
+
+        Raises:
+            RunConflict: the run is in flight on this thread.
+        """
+        async with self._database.connection() as connection:
+            run = await RunRepository(connection).get(thread_id, run_id)
+        if run is not None and not run.is_final:
+            raise RunConflict(
+                f"Run {run_id} would wait for itself: a run on its own thread begins after it. "
+                "Give the other run a thread of its own, or none."
+            )
+
     async def find(self, run_id: UUID) -> Run:
         """A run by its id alone."""
         async with self._database.connection() as connection:

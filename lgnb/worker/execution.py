@@ -29,7 +29,7 @@ from ..graphs.tracebacks import user_traceback
 from ..json_encoding import describe_error, encode
 from ..models.checkpoints import CheckpointKey, NextTasks
 from ..models.runs import ClaimedRun, RunStatus
-from .inputs import run_config, run_context
+from .inputs import run_config, run_context, without_dropped
 from .langsmith_trace import langsmith_trace
 from .node_spans import RunTrace
 from .transformers import Transformers, Triple
@@ -255,9 +255,11 @@ class Execution:
         ) as graph:
             if self._saver is not None:
                 graph.checkpointer = self._saver.with_allowlist(revivable_types(graph))
+            # The schema is made anew each time, at the price of a small run.
+            kept = run_context(context, graph.get_context_jsonschema() if context else None)
+            config = without_dropped(config, context, kept)
             options: dict[str, Any] = {
-                # The schema is made anew each time, at the price of a small run.
-                "context": run_context(context, graph.get_context_jsonschema() if context else None),
+                "context": kept,
                 "stream_mode": self._library_modes(translator),
                 "subgraphs": True,
                 "interrupt_before": kwargs.get("interrupt_before"),

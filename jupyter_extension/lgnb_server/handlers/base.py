@@ -164,9 +164,13 @@ class LgnbHandler(APIHandler):
     def body(self, model: type[M]) -> M:
         """The checked body; fields the model does not know are named in a response header."""
         parsed, ignored = parsing.read_model(model, self.request.body)
-        if ignored:
-            self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(ignored))
+        self.name_ignored(ignored)
         return parsed
+
+    def name_ignored(self, fields: list[str]) -> None:
+        """Tell in a header which fields of the body mean nothing here."""
+        if fields:
+            self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(fields))
 
     def configurables(self) -> dict[str, Any]:
         """What the configurable of a run or a graph takes from the headers of this request."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import Any
+from uuid import uuid4
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_store, get_stream_writer
 from langgraph.graph import START, StateGraph
+from langgraph.pregel.remote import RemoteGraph
 from langgraph_sdk import get_client, get_sync_client
 from typing_extensions import TypedDict
 
@@ -63,6 +65,18 @@ def _one_node(state: Any, node: Any) -> Any:
     return StateGraph(state).add_node("node", node).add_edge(START, "node").compile()
 
 
+async def _consult(state: Calls, config: RunnableConfig) -> Calls:
+    """Use another graph of this server as an object, on a thread of its own."""
+    thread_id = str(uuid4())
+    values = await _steps.ainvoke({"log": ["asked"]}, {"configurable": {"thread_id": thread_id}})
+    state_there = await _steps.aget_state({"configurable": {"thread_id": thread_id}})
+    assert state_there.values == values
+    return {"thread_id": thread_id, "log": values["log"]}
+
+
+_steps = RemoteGraph("steps", client=_client)
+waits_for_itself = _one_node(Listening, _steps)
+consults = _one_node(Calls, _consult)
 calls = _one_node(Calls, _call)
 calls_plainly = _one_node(Calls, _call_plainly)
 listens = _one_node(Listening, _listen)

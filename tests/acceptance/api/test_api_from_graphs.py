@@ -30,3 +30,19 @@ async def test_a_function_without_asyncio_finds_url_and_key_in_its_environment(c
     values = await client.runs.wait(None, "calls_plainly", input={})
 
     assert values["log"] == ["said before"]
+
+
+async def test_a_graph_uses_another_one_as_a_remote_graph(client: Any) -> None:
+    """On a thread of its own, which every client can read."""
+    values = await client.runs.wait(None, "consults", input={})
+
+    assert values["log"] == ["asked", "a", "b", "c"]
+    assert (await client.threads.get(values["thread_id"]))["values"] == {"log": values["log"]}
+
+
+async def test_a_run_that_would_wait_for_itself_is_told_so(client: Any, thread: str) -> None:
+    """A remote graph as a node runs on the thread of the graph around it, which is busy until the node returns."""
+    ended = await client.runs.wait(thread, "waits_for_itself", input={}, raise_error=False)
+
+    assert ended["__error__"]["error"] == "ConflictError"
+    assert len(await client.runs.list(thread)) == 1
