@@ -7,13 +7,14 @@ from typing import Any
 
 from lgnb.models.assistants import Assistant, AssistantVersion
 from lgnb.models.crons import Cron
+from lgnb.models.live import LiveGraph
 from lgnb.models.runs import Run
 from lgnb.models.store import Item
 from lgnb.models.threads import Thread
 from lgnb.models.webhooks import Delivery
 
 from . import bodies
-from .handlers import assistants, crons, protocol, runs, store, system, thread_stream, threads
+from .handlers import assistants, crons, live, protocol, runs, store, system, thread_stream, threads
 from .handlers.base import UnknownPathHandler
 from .host import Host
 from .route import Action, Query, Route
@@ -679,6 +680,27 @@ _SYSTEM_ROUTES = (
     ),
 )
 
+_LIVE_ROUTES = (
+    Route(
+        method="GET",
+        path="/live",
+        handler=live.KernelHandler,
+        summary="Open the WebSocket of a kernel that executes runs of its own graphs.",
+        answer="The socket.",
+        status=101,
+        **_of("live", "execute"),
+    ),
+    Route(
+        method="GET",
+        path="/live/graphs",
+        handler=live.LiveGraphsHandler,
+        summary="List the graphs that live in kernels, served at the moment or not.",
+        answer="The graphs, by their ids.",
+        returns=list[LiveGraph],
+        **_of("live", "read"),
+    ),
+)
+
 ROUTES: tuple[Route, ...] = (
     *_ASSISTANT_ROUTES,
     *_THREAD_ROUTES,
@@ -687,6 +709,7 @@ ROUTES: tuple[Route, ...] = (
     *_RUN_ROUTES,
     *_PROTOCOL_ROUTES,
     *_STORE_ROUTES,
+    *_LIVE_ROUTES,
     *_SYSTEM_ROUTES,
 )
 

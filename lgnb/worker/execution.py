@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -26,7 +25,7 @@ from ..graphs.sources import GraphSource
 from ..graphs.tracebacks import user_traceback
 from ..json_encoding import describe_error, encode
 from ..models.checkpoints import CheckpointKey, NextTasks
-from ..models.runs import ClaimedRun, RunStatus
+from ..models.runs import ClaimedRun, Ending
 from .inputs import run_config, run_context
 from .transformers import Transformers, Triple
 from .translation import EventTranslator
@@ -54,21 +53,6 @@ class Report(Protocol):
 
 class RunReturned(Exception):
     """The attempt stopped in good order, or for want of a database; another one shall go on with it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How an attempt ended. `result` is the JSON text for waiting callers.
-
-    `live_values` is the JSON text of the state's values where the rows alone do not tell them: tasks of the open
-    superstep have finished, or, with `live_values_saved`, the checkpoint holds the value of a delta channel in parts.
-    """
-
-    status: RunStatus
-    result: bytes
-    error: dict[str, Any] | None = None
-    live_values: bytes | None = None
-    live_values_saved: bool = False
 
 
 class Execution:
