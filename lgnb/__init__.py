@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .client import assistants, threads
     from .client.connect import connect
     from .client.runs import Run, arun, resume, run, start
+    from .kernel.evaluation import evaluate
+    from .kernel.serving import serve, unserve
 
 __all__ = [
     "Run",
@@ -22,8 +24,10 @@ __all__ = [
     "connect",
     "resume",
     "run",
+    "serve",
     "start",
     "threads",
+    "unserve",
 ]
 
 # Public name to the module it lives in; an empty attribute means the module itself.
@@ -35,8 +39,10 @@ _LAZY = {
     "connect": ("lgnb.client.connect", "connect"),
     "resume": ("lgnb.client.runs", "resume"),
     "run": ("lgnb.client.runs", "run"),
+    "serve": ("lgnb.kernel.serving", "serve"),
     "start": ("lgnb.client.runs", "start"),
     "threads": ("lgnb.client.threads", ""),
+    "unserve": ("lgnb.kernel.serving", "unserve"),
 }
 
 

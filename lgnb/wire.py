@@ -13,7 +13,7 @@ What a kernel asks its host:
     beat           renew the lease; answers how the runs in hand stand
     claim          due runs of its graphs, after a while an empty list
     put, put_writes, put_tasks, get, list, delta_history, traces_of_run      checkpoints, as bytes
-    append_events, append_protocol, is_watched                                what readers of streams see
+    append_events, append_end, append_protocol, is_watched                    what readers of streams see
     store_get, store_find, store_namespaces, store_write                      the store of its graphs
     end, give_back                                                            how an attempt ended
     bye            the end in good order: runs go back to the queue, their attempt uncounted

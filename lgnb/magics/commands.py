@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..client.inputs import FORMATS
 from ..client.render import MODES
-from . import run_commands, server_commands, thread_commands
+from . import live_commands, run_commands, server_commands, thread_commands
 from .parsing import Arguments, Command, Flag, find_command
 
 STRATEGIES = ("enqueue", "reject", "interrupt", "rollback")
@@ -182,6 +182,7 @@ COMMANDS: dict[str, Command] = {
             complete="threads",
             help="the latest state of a thread",
         ),
+        *live_commands.COMMANDS,
         Command(
             name="help", run=_help, usage="[COMMAND]", words=1, complete="commands", help="this list, or one command"
         ),

@@ -24,7 +24,7 @@ from ..models.checkpoints import (
     SavedCheckpoint,
 )
 from ..models.protocol import ProtocolEvent
-from ..models.runs import ClaimedRun
+from ..models.runs import ClaimedRun, RunStatus
 from ..models.store import FoundItem, Item, ItemQuery, NamespaceQuery, PutItem
 from ..wire import Method
 
@@ -66,6 +66,7 @@ class KernelReach:
             "delta_history": self.delta_history,
             "traces_of_run": self.traces_of_run,
             "append_events": self.append_events,
+            "append_end": self.append_end,
             "append_protocol": self.append_protocol,
             "is_watched": self.is_watched,
             "store_get": self.store_get,
@@ -131,12 +132,14 @@ class KernelReach:
 
     # what readers of streams see
 
-    async def append_events(
-        self, *, run_id: UUID, attempt: int, events: Sequence[tuple[int, str, bytes]], ended: bool
-    ) -> bool:
+    async def append_events(self, *, run_id: UUID, attempt: int, events: Sequence[tuple[int, str, bytes]]) -> bool:
         claimed = self._spoken_of(run_id, attempt)
-        return await self._events.append(
-            run_id, thread_id=claimed.thread_id, attempt=attempt, events=events, ended=ended
+        return await self._events.append(run_id, thread_id=claimed.thread_id, attempt=attempt, events=events)
+
+    async def append_end(self, *, run_id: UUID, attempt: int, number: int, status: RunStatus) -> bool:
+        claimed = self._spoken_of(run_id, attempt)
+        return await self._events.append_end(
+            run_id, thread_id=claimed.thread_id, attempt=attempt, number=number, status=status
         )
 
     async def append_protocol(

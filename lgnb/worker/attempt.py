@@ -76,6 +76,7 @@ class Attempt:
         store: Any,
         timeout_seconds: float | None,
         stopping: asyncio.Event,
+        on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
         self.claimed = claimed
         self.thread: LoopThread | None = None
@@ -84,6 +85,7 @@ class Attempt:
         self._store = store
         self._timeout_seconds = timeout_seconds
         self._stopping = stopping
+        self._on_error = on_error
         self._loop = asyncio.get_running_loop()
         self._stop_asked = asyncio.Event()
         self._stop_first: tuple[StopReason, str] | None = None
@@ -171,6 +173,7 @@ class Attempt:
             publish=self._publisher.publish,
             report=self._report,
             store=self._store,
+            on_error=self._on_error,
         )
 
     async def _ending(self, execution: Execution, future: Future[Ending]) -> Ending:

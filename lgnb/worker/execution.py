@@ -64,6 +64,7 @@ class Execution:
         goes_on: an earlier attempt has saved a checkpoint, from which this one goes on.
         publish: takes (event name, JSON); safe to call from any thread.
         report: observes everything that the graph yields; None for a run whose thread nobody can watch.
+        on_error: is shown the exception that ends the run, on the graph's loop.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Execution:
         publish: Callable[[str, bytes], None],
         report: Report | None = None,
         store: Any = None,
+        on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._claimed = claimed
         self._source = source
@@ -86,6 +88,7 @@ class Execution:
         self._publish = publish
         self._report = report
         self._store = store
+        self._on_error = on_error
         self._control = RunControl()
         self._task: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -197,7 +200,10 @@ class Execution:
                 logger.warning("Run %s goes back to the queue: %s", self._claimed.run_id, cause)
                 raise RunReturned from error
         described = describe_error(error)
-        logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
+        if self._on_error is None:
+            logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
+        else:
+            self._on_error(error)
         self._publish("error", encode({**described, "traceback": user_traceback(error)}))
         return Ending(
             status="error",
