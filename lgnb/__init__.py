@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .client.connect import connect
     from .client.runs import Run, arun, resume, run, start
     from .kernel.evaluation import evaluate
+    from .kernel.replaying import replay
     from .kernel.serving import serve, unserve
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "assistants",
     "client",
     "connect",
+    "evaluate",
+    "replay",
     "resume",
     "run",
     "serve",
@@ -37,6 +40,8 @@ _LAZY = {
     "assistants": ("lgnb.client.assistants", ""),
     "client": ("lgnb.client", ""),
     "connect": ("lgnb.client.connect", "connect"),
+    "evaluate": ("lgnb.kernel.evaluation", "evaluate"),
+    "replay": ("lgnb.kernel.replaying", "replay"),
     "resume": ("lgnb.client.runs", "resume"),
     "run": ("lgnb.client.runs", "run"),
     "serve": ("lgnb.kernel.serving", "serve"),

@@ -1,16 +1,21 @@
-"""`%lg serve` and `unserve`: graphs that live in this notebook."""
+"""`%lg serve`, `unserve`, `export` and `replay`: graphs that live in this notebook."""
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from ..client.inputs import answer
 from .live import say
 from .parsing import Arguments, Command, Flag
 
 if TYPE_CHECKING:
+    from ..kernel.exporting import Exported
+    from ..kernel.replaying import Replay
     from ..kernel.serving import Live
 
 # What executes graphs loads the graph library, so it is imported where it is used: %load_ext stays quick.
@@ -46,6 +51,41 @@ def unserve(shell: Any, arguments: Arguments) -> None:
     say(f"{arguments.words[0]} is no longer served; its new runs wait until somebody serves it again.")
 
 
+def export(shell: Any, arguments: Arguments) -> Exported:
+    """Write a live graph to a module, for a permanent worker."""
+    from ..kernel import exporting, serving
+
+    name, folder = (*arguments.words, None, None)[:2]
+    if name is None:
+        names = ", ".join(serving.served_names()) or "nothing"
+        raise UsageError(f"Say which graph: %lg export NAME [FOLDER]; this kernel serves {names}")
+    return exporting.export(
+        serving.served(name),
+        cells=shell.history_manager.input_hist_raw,
+        values=shell.user_ns,
+        directory=Path(folder) if folder else None,
+    )
+
+
+def replay(shell: Any, arguments: Arguments) -> Replay:
+    """Run a graph of this notebook from a checkpoint of a thread, and compare."""
+    from ..kernel import replaying
+
+    graph = arguments.flag("graph") or "graph"
+    variable = arguments.flag("key-env")
+    if variable and not os.environ.get(variable):
+        raise UsageError(f"The environment variable {variable} is not set; put the key of that server there")
+    resume = arguments.flag("resume")
+    return replaying.replay(
+        evaluated(shell, graph),
+        arguments.words[0] if arguments.words else None,
+        start=arguments.flag("from") or 0,
+        url=arguments.flag("url"),
+        api_key=os.environ[variable] if variable else None,
+        resume=None if resume is None else answer(resume),
+    )
+
+
 def evaluated(shell: Any, expression: str) -> Any:
     """The object that an expression of the notebook names.
 
@@ -73,5 +113,28 @@ COMMANDS = (
     ),
     Command(
         name="unserve", run=unserve, usage="NAME", words=1, help="stop serving a graph; its threads and assistants stay"
+    ),
+    Command(
+        name="export",
+        run=export,
+        usage="NAME [FOLDER]",
+        words=2,
+        help="write a live graph to a module and a langgraph.json, for a permanent worker",
+    ),
+    Command(
+        name="replay",
+        run=replay,
+        usage="[THREAD]",
+        words=1,
+        complete="threads",
+        help="run a graph of this notebook from a checkpoint, and compare it with what came of it on the server",
+        flags=(
+            Flag(name="from", value="N", help="which checkpoint, as %lg history counts them (0, the newest)"),
+            Flag(name="graph", value="GRAPH", help="the variable that holds the graph (graph)"),
+            Flag(name="resume", value="VALUE", help="the answer to interrupts that come up"),
+            Flag(name="url", value="URL", help="the API root of another server that has the thread"),
+            Flag(name="key-env", value="NAME", help="environment variable that holds the key of that server"),
+        ),
+        examples=("%lg replay --from 3", "%lg replay thread#1 --from 3 --graph better_graph"),
     ),
 )

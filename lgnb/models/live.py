@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +30,7 @@ class KernelInfo:
         return self.notebook is not None and (self.notebook, self.host_name) == (other.notebook, other.host_name)
 
     def __str__(self) -> str:
-        where = f"notebook {self.notebook}" if self.notebook else f"kernel {self.kernel_id[:8]}"
+        where = f"notebook {PurePath(self.notebook).name}" if self.notebook else f"kernel {self.kernel_id[:8]}"
         return f"{where} on {self.host_name} (process {self.pid})"
 
 

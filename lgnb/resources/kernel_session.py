@@ -171,7 +171,9 @@ class KernelSession:
         while True:
             self._look.clear()
             wait_seconds = self._settings.poll_seconds
-            if graph_ids := self._graph_ids:
+            # Asked each time: another kernel may have taken one over.
+            self._graph_ids = graph_ids = await self._resources.kernel_workers.graph_ids(worker_id)
+            if graph_ids:
                 suspect = not any(leases.is_suspect(one) for one in self._reach.hands.values())
                 claimed = await leases.claim(worker_id, graph_ids=graph_ids, limit=limit, suspect=suspect)
                 self._reach.hands.update({one.run_id: one for one in claimed})
