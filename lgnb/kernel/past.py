@@ -52,14 +52,21 @@ class Past:
         return found[::-1]
 
     def after(self, state: State) -> list[State]:
-        """The checkpoint and what came of it: on its newest branch, in order."""
+        """The checkpoint and what came of it: on its newest branch, in order, until the next input."""
         wanted = checkpoint_id(state)
         for leaf in self.states:
             way = [*self.before(leaf), leaf]
             ids = [checkpoint_id(one) for one in way]
             if wanted in ids:
-                return way[ids.index(wanted) :]
+                return _until_input(way[ids.index(wanted) :])
         return [state]
+
+
+def _until_input(way: list[State]) -> list[State]:
+    for position, state in enumerate(way[1:], 1):
+        if (state.get("metadata") or {}).get("source") == "input":
+            return way[:position]
+    return way
 
 
 def past_of(connection: Connection, thread_id: str) -> Past:

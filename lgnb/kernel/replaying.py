@@ -202,9 +202,10 @@ async def replayed(graph: Any, past: Past, state: State, *, name: str, options: 
 async def _run(graph: Pregel, given: Any, config: RunnableConfig, options: Options) -> BaseException | None:
     context: Any = dict(options.context) if options.context else None
     try:
-        await graph.ainvoke(given, config, context=context)
+        # Saved at once, or a quick graph would go on before its past is written down.
+        await graph.ainvoke(given, config, context=context, durability="sync")
         if options.resume is not None and (await graph.aget_state(config)).interrupts:
-            await graph.ainvoke(Command(resume=options.resume), config, context=context)
+            await graph.ainvoke(Command(resume=options.resume), config, context=context, durability="sync")
     except Exception as error:  # noqa: BLE001  of the user's node; it is part of the result
         return error
     return None
