@@ -17,6 +17,7 @@ from ..client.runner import Runner
 from ..client.session import current_session
 from ..errors import InvalidRequest, NotFound
 from ..graphs.sources import GraphSource
+from .breakpoints import install as install_breakpoints
 from .identity import this_kernel
 from .worker import KernelWorker
 
@@ -127,6 +128,7 @@ class _Serving:
         if self._runner is None or not self._runner.thread.is_alive():
             self._runner = Runner("lgnb-kernel-worker")
             _at_exit(self.stop)
+            install_breakpoints()
         return self._runner
 
     def worker(self, server: Server) -> KernelWorker:

@@ -34,6 +34,7 @@ from ..worker.graph_store import GraphStore
 from ..worker.graph_updates import refused, supersteps_of, update_graph
 from ..worker.loops import GraphLoops
 from .backend import HostBackend, HostItems
+from .breakpoints import mark_node_context
 from .failures import show_failure
 from .link import Link
 
@@ -261,9 +262,11 @@ class KernelWorker:
             on_error=partial(show_failure, claimed.graph_id),
         )
         self._hands[claimed.run_id] = hand
+        context = served.context.copy()
+        context.run(mark_node_context)
         start = partial(self._graph_loops.run, graph_id=claimed.graph_id, run_id=claimed.run_id)
         try:
-            await hand.run(served.source, partial(served.context.copy().run, start))
+            await hand.run(served.source, partial(context.run, start))
         finally:
             if self._hands.get(claimed.run_id) is hand:
                 del self._hands[claimed.run_id]

@@ -86,7 +86,7 @@ class LiveNotebook(Notebook):
 
     def execute(self, source: str) -> str:
         """Execute a cell to its end; its id, by which late output names it."""
-        cell = self.client.execute(source)
+        cell = self.client.execute(source, allow_stdin=True)
         while True:
             message: Any = self.client.get_iopub_msg(timeout=30)
             ours = message["parent_header"].get("msg_id") == cell
@@ -333,6 +333,25 @@ def _debug(notebook: Notebook, command: str) -> str:
 
     notebook.client.execute_interactive("%debug", allow_stdin=True, stdin_hook=answer, output_hook=output, timeout=30)
     return printed
+
+
+async def test_a_breakpoint_in_a_node_asks_under_the_cell_that_serves(
+    open_live: Callable[..., LiveNotebook], sdk: LangGraphClient
+) -> None:
+    """The run stops there, with the variables of the node, until it is told to go on."""
+    notebook = open_live()
+    notebook.run("def halt(state):\n    local = 42\n    breakpoint()\n    return {'text': str(local)}")
+    cell = notebook.execute("%lg serve chain(halt) as halting")
+    waiting = asyncio.create_task(sdk.runs.wait(None, "halting", input={"text": ""}))
+
+    for command in ("p local + 1", "c"):
+        question: Any = await asyncio.to_thread(notebook.client.get_stdin_msg, timeout=20)
+        assert question["parent_header"]["msg_id"] == cell
+        assert question["content"]["prompt"] == "(Pdb) "
+        notebook.client.input(command)
+
+    assert (await waiting)["text"] == "42"
+    assert "43" in await asyncio.to_thread(notebook.printed_later, cell, "43")
 
 
 async def test_executing_the_cell_again_swaps_the_graph_for_the_next_run(
