@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 _OPEN_SECONDS = 10.0
 _SHORTEST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
+_WATCH_SECONDS = 0.05
 
 
 class Link:
@@ -64,6 +66,9 @@ class Link:
         self._changed = asyncio.Condition()
         self._refusal: ConnectError | None = None
         self._stopped = False
+        # When the lease was asked for last, by our own clock, and how long it lasts.
+        self._renewed_at = 0.0
+        self._lease_seconds = 0.0
 
     @property
     def is_connected(self) -> bool:
@@ -84,6 +89,13 @@ class Link:
 
     async def run(self) -> None:
         """Keep the connection until `stop` was called or the host refuses."""
+        watching = asyncio.create_task(self._watch_lease())
+        try:
+            await self._keep()
+        finally:
+            watching.cancel()
+
+    async def _keep(self) -> None:
         pause = _SHORTEST_PAUSE
         while not self._stopped:
             try:
@@ -103,6 +115,14 @@ class Link:
         """Ask nothing more, and connect no more."""
         self._stopped = True
         await self._set(None, refusal=ConnectError("This kernel no longer serves graphs."))
+
+    async def _watch_lease(self) -> None:
+        """Notice the end of the lease also while the host cannot be reached: its runs go on elsewhere then."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if self._worker_id is not None and time.monotonic() - self._renewed_at > self._lease_seconds:
+                self._worker_id = None
+                self._on_lost()
 
     async def _once(self) -> None:
         """One connection, from its first question to its end."""
@@ -133,20 +153,27 @@ class Link:
                 await asyncio.gather(receiving, beating, return_exceptions=True)
 
     async def _serve(self, peer: Peer) -> None:
-        had = self._worker_id
+        had, asked_at = self._worker_id, time.monotonic()
         begun: Begun = await peer.ask(
             "begin", Begun, kernel=self._kernel, jobs=self._jobs, worker_id=had, held=self._held()
         )
         self._worker_id = begun.worker_id
+        self._renewed_at, self._lease_seconds = asked_at, begun.lease_seconds
         if had is not None and not begun.resumed:
             self._on_lost()
         self._on_begun(begun)
         await self._set(peer)
         while True:
             await asyncio.sleep(begun.lease_seconds / 3)
+            if self._worker_id != begun.worker_id:
+                # It was given up here; no beat may keep it alive for runs that nobody executes.
+                raise LeaseLost(begun.worker_id, 0)
+            asked_at = time.monotonic()
             try:
                 async with asyncio.timeout(begun.lease_seconds):
                     told = await peer.ask("beat")
+                # From before the question, so that the lease never ends for the host before it ends here.
+                self._renewed_at = asked_at
             except LeaseLost:
                 self._worker_id = None
                 self._on_lost()

@@ -130,6 +130,9 @@ class KernelSession:
             self._reach.hands.clear()
             raise LeaseLost(worker_id, 0)
         self._graph_ids = await self._resources.kernel_workers.graph_ids(worker_id)
+        await self._resources.leases.return_lost_claims(
+            worker_id, known=list(self._reach.hands), age_seconds=self._settings.lease_seconds
+        )
         rows = await self._resources.runs.watch(list(self._reach.hands)) if self._reach.hands else []
         return {"graph_ids": self._graph_ids, "runs": rows}
 

@@ -10,7 +10,8 @@ import contextlib
 import logging
 import os
 import socket
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 _CLAIM_AT_ONCE = 8
 _MOST_HEARD = 256
+_WATCH_SECONDS = 0.25
 
 
 class Worker:
@@ -63,7 +65,8 @@ class Worker:
         self._heartbeat: Heartbeat | None = None
         self._hands: dict[UUID, Attempt] = {}
         self._attempts: set[asyncio.Task[None]] = set()
-        self._begun = 0
+        # The runs begun and not yet ended, by how many attempts of each are.
+        self._begun: Counter[UUID] = Counter()
         # Signalled runs that were in nobody's hands here, the last ones only.
         self._heard: deque[UUID] = deque(maxlen=_MOST_HEARD)
         self._suspects = 0
@@ -80,6 +83,8 @@ class Worker:
             ),
             asyncio.create_task(ThreadSweeper(self._resources.threads).run(), name="lgnb-thread-sweeper"),
             asyncio.create_task(StoreSweeper(self._resources.store).run(), name="lgnb-store-sweeper"),
+            asyncio.create_task(self._watch_lease(), name="lgnb-lease"),
+            asyncio.create_task(self._return_lost_claims(), name="lgnb-lost-claims"),
             asyncio.create_task(self._listen(), name="lgnb-wakeups"),
             asyncio.create_task(self._calls.run(), name="lgnb-calls"),
         ]
@@ -108,6 +113,7 @@ class Worker:
 
     async def _begin_lease(self) -> None:
         self._worker_id = uuid4()
+        asked_at = time.monotonic()
         await self._resources.leases.register(
             self._worker_id,
             host_name=socket.gethostname(),
@@ -119,6 +125,7 @@ class Worker:
             self._postgres_uri,
             worker_id=self._worker_id,
             lease_seconds=self._settings.lease_seconds,
+            leased_at=asked_at,
             watched=lambda: list(self._hands),
             on_watched=self._from_thread(self._compare),
             on_lost=self._from_thread(self._lose),
@@ -128,11 +135,22 @@ class Worker:
 
     def _lose(self) -> None:
         """The lease ended (stalled, or cut off from Postgres): what is in hand belongs to others now."""
+        if self._heartbeat is None:
+            return
+        self._heartbeat.abandon()
+        self._heartbeat = None
         logger.warning("The lease of this worker ended before it was renewed; its runs go on elsewhere.")
         for hand in self._hands.values():
             hand.stop("lost")
         if not self._stopping.is_set():
             self._spawn(self._begin_lease_again())
+
+    async def _watch_lease(self) -> None:
+        """Notice the end of the lease also while the heartbeat waits for a Postgres that says nothing."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if self._heartbeat is not None and self._heartbeat.is_overdue:
+                self._lose()
 
     async def _begin_lease_again(self) -> None:
         while not self._stopping.is_set():
@@ -151,7 +169,7 @@ class Worker:
         if not self._graph_ids:
             return
         while True:
-            if self._begun >= self._settings.jobs:
+            if self._begun.total() >= self._settings.jobs:
                 await asyncio.sleep(self._settings.poll_seconds / 10)
                 continue
             try:
@@ -165,7 +183,7 @@ class Worker:
         self._look.clear()
         wait_seconds = self._settings.poll_seconds
         try:
-            room = self._settings.jobs - self._begun
+            room = self._settings.jobs - self._begun.total()
             if room > 0 and self._graph_ids:
                 limit = min(room, _CLAIM_AT_ONCE)
                 leases = self._resources.leases
@@ -186,10 +204,21 @@ class Worker:
             async with asyncio.timeout(wait_seconds):
                 await self._look.wait()
 
+    async def _return_lost_claims(self) -> None:
+        period_seconds = self._settings.lease_seconds
+        while True:
+            await asyncio.sleep(period_seconds)
+            with contextlib.suppress(DatabaseUnavailable):
+                returned = await self._resources.leases.return_lost_claims(
+                    self._worker_id, known=list(self._begun), age_seconds=period_seconds
+                )
+                if returned:
+                    logger.warning("Returned %d runs whose claim was committed, but never answered.", len(returned))
+
     # one run
 
     def _begin(self, claimed: ClaimedRun) -> None:
-        self._begun += 1
+        self._begun[claimed.run_id] += 1
         self._suspects += self._resources.leases.is_suspect(claimed)
         self._spawn(self._execute(claimed))
 
@@ -211,8 +240,8 @@ class Worker:
                 partial(self._graph_loops.run, graph_id=claimed.graph_id, run_id=claimed.run_id),
             )
         finally:
-            was_full = self._begun >= self._settings.jobs or self._suspects > 0
-            self._begun -= 1
+            was_full = self._begun.total() >= self._settings.jobs or self._suspects > 0
+            self._begun -= Counter([claimed.run_id])
             self._suspects -= self._resources.leases.is_suspect(claimed)
             # A run that was given back may be in hand again already, by a newer attempt.
             if self._hands.get(claimed.run_id) is hand:

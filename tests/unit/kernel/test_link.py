@@ -52,7 +52,7 @@ class Host:
         self.held = held
         return Begun(
             worker_id=new,
-            lease_seconds=0.15,
+            lease_seconds=0.3,
             run_timeout_seconds=60,
             resumed=resumed,
             held=held if resumed else [],
@@ -162,6 +162,18 @@ async def test_a_lease_that_ended_meanwhile_is_lost_and_a_new_one_begins(
 
     await _until(lambda: kernel.told.count(("begun", False)) == 2)
     assert "lost" in kernel.told
+
+
+async def test_what_is_in_hand_is_lost_while_the_host_cannot_be_reached() -> None:
+    """A kernel that is cut off stops by its own clock, before the host gives its runs to others."""
+    host = Host()
+    async with serve(host.connected, "127.0.0.1", 0) as server:
+        kernel = Kernel(_address(server))
+        await kernel.link.ask("echo", text="a")
+    await _until(lambda: "lost" in kernel.told)
+
+    assert not kernel.link.is_connected
+    await kernel.close()
 
 
 async def test_beats_tell_of_graphs_and_runs(host: tuple[Host, str], kernel: Kernel) -> None:
