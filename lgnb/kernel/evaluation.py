@@ -91,7 +91,7 @@ class Evaluation(Sequence[Row]):
     @property
     def _title(self) -> str:
         mean = "" if self.mean is None else f", mean score {self.mean:.3g}"
-        return f"{len(self.rows)} checkpoints, {len(self.errors)} errors{mean}"
+        return f"{_counted(len(self.rows), 'checkpoint')}, {_counted(len(self.errors), 'error')}{mean}"
 
     def __repr__(self) -> str:
         return repr(self._table)
@@ -211,6 +211,10 @@ async def _row(
 def _name(thread: str) -> str:
     aliases = current_session().aliases
     return aliases.name("thread", aliases.full_id("thread", thread))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def _score_names(records: Sequence[Mapping[str, Any]]) -> list[str]:
