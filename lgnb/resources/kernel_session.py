@@ -15,13 +15,20 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from ..errors import DatabaseUnavailable, InvalidState, LeaseLost, LgnbError, QueueUnavailable
+from ..errors import (
+    DatabaseUnavailable,
+    InvalidState,
+    LeaseLost,
+    LgnbError,
+    QueueUnavailable,
+    WorkerUnavailable,
+)
 from ..graphs.descriptor_views import GraphDescriptor
 from ..models.live import Begun, KernelInfo, RunHeld
 from ..models.runs import ClaimedRun, Ending, RunOutcome, RunWatch
 from ..queue.calls import Call, Reply
 from ..settings import Settings
-from ..wire import Peer
+from ..wire import Disconnected, Peer
 from .kernel_reach import KernelReach
 from .replies import failure
 
@@ -257,7 +264,9 @@ class KernelSession:
             async with asyncio.timeout(max(call.deadline - time.time(), 0)):
                 reply = Reply(result=await self._resources.state_updates.update(call, apply))
         except TimeoutError:
-            reply = failure(InvalidState("The kernel of this graph did not answer in time."))
+            reply = failure(WorkerUnavailable(f"The kernel of graph {call.graph_id!r} did not answer in time."))
+        except Disconnected:
+            reply = failure(WorkerUnavailable(f"The kernel of graph {call.graph_id!r} left before it answered."))
         except LgnbError as error:
             reply = failure(error)
         with contextlib.suppress(QueueUnavailable, DatabaseUnavailable):

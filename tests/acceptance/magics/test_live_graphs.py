@@ -295,7 +295,7 @@ def test_the_kernel_has_no_way_to_postgres_or_redis(served: LiveNotebook) -> Non
     drivers = (
         "[name for name in __import__('sys').modules if name.split('.')[0] in ('psycopg', 'psycopg_pool', 'redis')]"
     )
-    addresses = "[name for name, value in os.environ.items() if 'postgres' in value or 'redis' in value]"
+    addresses = "[name for name, value in os.environ.items() if 'postgresql://' in value or 'redis://' in value]"
 
     assert served.value(drivers) == []
     assert served.value(addresses) == []

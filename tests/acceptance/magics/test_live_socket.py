@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.errors import APIStatusError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -40,9 +41,9 @@ def _socket(lgnb_server: Any, key: str | None) -> connect:
 
 
 @asynccontextmanager
-async def _connected(lgnb_server: Any) -> AsyncIterator[tuple[Peer, ClientConnection]]:
+async def _connected(lgnb_server: Any, **methods: Any) -> AsyncIterator[tuple[Peer, ClientConnection]]:
     async with _socket(lgnb_server, lgnb_server.api_key) as socket:
-        peer = Peer(socket.send, {})
+        peer = Peer(socket.send, methods)
 
         async def receive() -> None:
             async for frame in socket:
@@ -165,6 +166,27 @@ async def test_a_run_is_claimed_written_and_ended_over_the_socket(lgnb_server: A
     assert saved.key == new.key
     assert outcome.thread_status == "idle"
     assert await sdk.runs.join(thread["thread_id"], run["run_id"]) == {"done": True}
+
+
+async def test_an_update_whose_kernel_leaves_is_told_so_at_once(lgnb_server: Any, sdk: LangGraphClient) -> None:
+    """Whoever waits for the kernel gets a 503 with the reason, long before the call would have timed out."""
+    asked = asyncio.Event()
+
+    async def never(**_: Any) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    thread = await sdk.threads.create(metadata={"graph_id": "leaving"})
+    async with _connected(lgnb_server, update=never) as (peer, socket):
+        await _begin(peer, "k-leaving")
+        await _serve(peer, "leaving")
+        updating = asyncio.create_task(sdk.threads.update_state(thread["thread_id"], {"a": 1}))
+        await asyncio.wait_for(asked.wait(), 10)
+        await socket.close()
+        with pytest.raises(APIStatusError, match="left before it answered") as refused:
+            await updating
+
+    assert refused.value.status_code == 503
 
 
 async def test_a_claim_that_never_arrived_is_given_back_when_the_kernel_comes_again(
