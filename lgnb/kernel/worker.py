@@ -257,6 +257,7 @@ class KernelWorker:
             claimed,
             self._backend,
             store=self._store,
+            codec=Codec(),
             timeout_seconds=self._timeout_seconds,
             stopping=self._stopping,
             on_error=partial(show_failure, claimed.graph_id),

@@ -11,7 +11,7 @@ from IPython.core.error import UsageError
 
 from ..client.inputs import answer
 from .live import say
-from .parsing import Arguments, Command, Flag
+from .parsing import Arguments, Command, Flag, Group
 
 if TYPE_CHECKING:
     from ..kernel.exporting import Exported
@@ -98,43 +98,50 @@ def evaluated(shell: Any, expression: str) -> Any:
         raise UsageError(f"{expression} is no graph of this notebook ({type(error).__name__}: {error})") from None
 
 
-COMMANDS = (
-    Command(
-        name="serve",
-        run=serve,
-        usage="GRAPH as NAME",
-        takes_text=True,
-        help="serve a graph of this notebook as an assistant, while the kernel lives; again to swap it",
-        flags=(
-            Flag(name="description", value="TEXT", help="what assistants say about it"),
-            Flag(name="take-over", help="also take a name that another kernel serves"),
+GROUP = Group(
+    "Live graphs",
+    (
+        Command(
+            name="serve",
+            run=serve,
+            usage="GRAPH as NAME",
+            takes_text=True,
+            help="serve a graph of this notebook as an assistant, while the kernel lives; again to swap it",
+            flags=(
+                Flag(name="description", value="TEXT", help="what assistants say about it"),
+                Flag(name="take-over", help="also take a name that another kernel serves"),
+            ),
+            examples=("%lg serve graph as my-agent",),
         ),
-        examples=("%lg serve graph as my-agent",),
-    ),
-    Command(
-        name="unserve", run=unserve, usage="NAME", words=1, help="stop serving a graph; its threads and assistants stay"
-    ),
-    Command(
-        name="export",
-        run=export,
-        usage="NAME [FOLDER]",
-        words=2,
-        help="write a live graph to a module and a langgraph.json, for a permanent worker",
-    ),
-    Command(
-        name="replay",
-        run=replay,
-        usage="[THREAD]",
-        words=1,
-        complete="threads",
-        help="run a graph of this notebook from a checkpoint, and compare it with what came of it on the server",
-        flags=(
-            Flag(name="from", value="N", help="which checkpoint, as %lg history counts them (0, the newest)"),
-            Flag(name="graph", value="GRAPH", help="the variable that holds the graph (graph)"),
-            Flag(name="resume", value="VALUE", help="the answer to interrupts that come up"),
-            Flag(name="url", value="URL", help="the API root of another server that has the thread"),
-            Flag(name="key-env", value="NAME", help="environment variable that holds the key of that server"),
+        Command(
+            name="unserve",
+            run=unserve,
+            usage="NAME",
+            words=1,
+            help="stop serving a graph; its threads and assistants stay",
         ),
-        examples=("%lg replay --from 3", "%lg replay thread#1 --from 3 --graph better_graph"),
+        Command(
+            name="export",
+            run=export,
+            usage="NAME [FOLDER]",
+            words=2,
+            help="write a live graph to a module and a langgraph.json, for a permanent worker",
+        ),
+        Command(
+            name="replay",
+            run=replay,
+            usage="[THREAD]",
+            words=1,
+            complete="threads",
+            help="run a graph of this notebook from a checkpoint, and compare it with what came of it on the server",
+            flags=(
+                Flag(name="from", value="N", help="which checkpoint, as %lg history counts them (0, the newest)"),
+                Flag(name="graph", value="GRAPH", help="the variable that holds the graph (graph)"),
+                Flag(name="resume", value="VALUE", help="the answer to interrupts that come up"),
+                Flag(name="url", value="URL", help="the API root of another server that has the thread"),
+                Flag(name="key-env", value="NAME", help="environment variable that holds the key of that server"),
+            ),
+            examples=("%lg replay --from 3", "%lg replay thread#1 --from 3 --graph better_graph"),
+        ),
     ),
 )

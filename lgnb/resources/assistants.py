@@ -210,8 +210,6 @@ class Assistants:
             failure=descriptor.failure,
             kernel=asdict(kernel) if kernel else None,
         )
-        if descriptor.failure is not None:
-            return
         assistants = AssistantRepository(connection)
         name, description = descriptor.name or descriptor.graph_id, descriptor.description
         created = await assistants.insert(
@@ -223,7 +221,8 @@ class Assistants:
             name=name,
             description=description,
         )
-        if created is not None:
+        # A graph that cannot be loaded at present is listed like any other; whoever uses it is told why.
+        if created is not None or descriptor.failure is not None:
             return
         await assistants.lock(assistant_id)
         present = await assistants.get(assistant_id)
@@ -254,7 +253,7 @@ class Assistants:
             raise GraphNotFound(assistant.graph_id)
         descriptor = GraphDescriptor.from_json(stored)
         if descriptor.failure is not None:
-            raise GraphLoadError(assistant.graph_id, descriptor.failure)
+            raise GraphLoadError(assistant.graph_id, descriptor.failure, traceback=descriptor.traceback)
         return descriptor
 
 

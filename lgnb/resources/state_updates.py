@@ -54,6 +54,7 @@ def _config(call: Call, thread_config: dict[str, Any]) -> dict[str, Any]:
     checkpoint: dict[str, Any] = call.params.get("checkpoint") or {}
     configurable = {
         **(thread_config.get("configurable") or {}),
+        **(call.params.get("headers") or {}),
         "checkpoint_ns": "",
         **{key: value for key, value in checkpoint.items() if value is not None},
         "thread_id": call.params["thread_id"],

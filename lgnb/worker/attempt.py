@@ -74,6 +74,7 @@ class Attempt:
         backend: Backend,
         *,
         store: Any,
+        codec: Codec,
         timeout_seconds: float | None,
         stopping: asyncio.Event,
         on_error: Callable[[BaseException], None] | None = None,
@@ -83,6 +84,7 @@ class Attempt:
         self.stranded = False
         self._backend = backend
         self._store = store
+        self._codec = codec
         self._timeout_seconds = timeout_seconds
         self._stopping = stopping
         self._on_error = on_error
@@ -159,7 +161,7 @@ class Attempt:
         given = input_of(claimed, stored_input=False)
         if not claimed.temporary:
             fence = Fence(claimed.run_id, claimed.attempt)
-            saver = Saver(self._backend.storage, Codec(), fence=fence, loop=self._loop)
+            saver = Saver(self._backend.storage, self._codec, fence=fence, loop=self._loop)
             if claimed.attempt > 1:
                 traces = await self._backend.storage.traces_of_run(claimed.thread_id, claimed.run_id)
                 goes_on = traces.has_checkpoint

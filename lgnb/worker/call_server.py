@@ -41,6 +41,7 @@ class CallServer:
         graph_loops: GraphLoops,
         graph_ids: Sequence[str],
         store: GraphStore,
+        codec: Codec,
         most_at_once: int,
     ) -> None:
         self._resources = resources
@@ -48,6 +49,7 @@ class CallServer:
         self._graph_loops = graph_loops
         self._graph_ids = graph_ids
         self._store = store
+        self._codec = codec
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(most_at_once)
 
@@ -84,7 +86,7 @@ class CallServer:
             logger.warning("Redis does not answer: the caller of %s will give up.", call.method)
 
     async def _on_graph(self, call: Call, config: RunnableConfig) -> dict[str, Any]:
-        saver = Saver(self._resources.storage, Codec(), loop=self._loop)
+        saver = Saver(self._resources.storage, self._codec, loop=self._loop)
         updating = update_graph(
             self._registry.get(call.graph_id),
             config,

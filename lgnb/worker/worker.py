@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
+from ..checkpoints.codec import Codec
 from ..errors import DatabaseUnavailable, QueueUnavailable
 from ..graphs.loading import GraphRegistry
 from ..models.runs import ClaimedRun, RunWatch
@@ -41,11 +42,20 @@ _WATCH_SECONDS = 0.25
 class Worker:
     """One lease and up to `jobs` runs. `run()` returns after `stop()`, when everything is finished or given back."""
 
-    def __init__(self, resources: Resources, registry: GraphRegistry, *, settings: Settings, postgres_uri: str) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        registry: GraphRegistry,
+        *,
+        settings: Settings,
+        postgres_uri: str,
+        codec: Codec | None = None,
+    ) -> None:
         self._resources = resources
         self._registry = registry
         self._settings = settings
         self._postgres_uri = postgres_uri
+        self._codec = codec or Codec()
         self._graph_ids = [graph_id for graph_id in registry.graph_ids if graph_id not in registry.failures]
         self._loop = asyncio.get_running_loop()
         self._graph_loops = GraphLoops(
@@ -59,6 +69,7 @@ class Worker:
             graph_loops=self._graph_loops,
             graph_ids=self._graph_ids,
             store=self._store,
+            codec=self._codec,
             most_at_once=max(1, settings.postgres_pool_size // 4),
         )
         self._worker_id = uuid4()
@@ -140,6 +151,7 @@ class Worker:
         self._heartbeat.abandon()
         self._heartbeat = None
         logger.warning("The lease of this worker ended before it was renewed; its runs go on elsewhere.")
+        self._resources.leases.tell_lost(self._worker_id)
         for hand in self._hands.values():
             hand.stop("lost")
         if not self._stopping.is_set():
@@ -228,6 +240,7 @@ class Worker:
             claimed,
             self._resources,
             store=self._store,
+            codec=self._codec,
             timeout_seconds=self._settings.run_timeout_seconds,
             stopping=self._stopping,
         )

@@ -16,7 +16,6 @@ from lgnb.models.streams import StreamEvent
 from lgnb.resources.thread_protocol import Lost, ThreadReader
 
 from .. import parsing
-from ..configurables import configurables_of
 from ..protocol_commands import CommandRunner, MalformedCommand, failure, read_command, read_subscription
 from ..protocol_session import ProtocolSession, gap_frame
 from ..streaming import ClientGone
@@ -38,7 +37,7 @@ class ThreadCommandsHandler(LgnbHandler):
             self.resources,
             thread_id,
             request_id=self.request_id,
-            headers=configurables_of(self.request.headers),
+            headers=self.configurables(),
         )
         self.answer(await runner.answer(command))
 
@@ -92,7 +91,7 @@ class ThreadEventsHandler(SocketHandler):
             self.resources,
             thread_id,
             request_id=self.request_id,
-            headers=configurables_of(self.request.headers),
+            headers=self.configurables(),
         )
         while True:
             frame = await self.next_frame()
