@@ -24,6 +24,7 @@ from ..errors import (
     SuperstepsFailed,
     ThreadBusy,
     ThreadNotFound,
+    WorkerUnavailable,
 )
 from ..json_encoding import encode
 from ..models.checkpoints import UsageRow
@@ -38,6 +39,7 @@ from .cancellation import Cancellation
 from .latest_state import refresh_latest_state
 from .replies import unwrap
 from .reserved import clean_metadata
+from .unserved import why_unserved
 
 logger = logging.getLogger(__name__)
 
@@ -356,6 +358,9 @@ class Threads:
             raise InvalidState(f"Thread {thread.thread_id} has no graph yet: run an assistant on it first.")
         if thread.status == "busy":
             raise ThreadBusy(f"Thread {thread.thread_id} is busy with a run; wait for its end or cancel it.")
+        async with self._database.connection() as connection:
+            if why := await why_unserved(connection, graph_id):
+                raise WorkerUnavailable(why)
         reply = await self._calls.request(
             graph_id,
             method,
