@@ -16,6 +16,7 @@ from lgnb.errors import (
     LimitReached,
     NotFound,
     NotReady,
+    SealedValue,
     SuperstepsFailed,
 )
 
@@ -27,8 +28,8 @@ _STATUS: tuple[tuple[type[LgnbError], int], ...] = (
     (NotFound, 404),
     (Conflict, 409),
     (LimitReached, 429),
-    (GraphLoadError, 424),
     (NotReady, 503),
+    (SealedValue, 503),
 )
 
 
@@ -39,11 +40,13 @@ class Refusal:
     status: int
     detail: str
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    traceback: str = ""
 
     @property
     def body(self) -> dict[str, str]:
         """LangGraph clients read `detail`, Jupyter's read `message`."""
-        return {"detail": self.detail, "message": self.detail}
+        told = {"detail": self.detail, "message": self.detail}
+        return told | {"traceback": self.traceback} if self.traceback else told
 
 
 def refusal(error: BaseException | None, *, status: int, request_id: str) -> Refusal:
@@ -53,6 +56,9 @@ def refusal(error: BaseException | None, *, status: int, request_id: str) -> Ref
     """
     if isinstance(error, HTTPError):
         return _of_http_error(error)
+    if isinstance(error, GraphLoadError):
+        # Of the user's own code, for whoever may use the graph.
+        return Refusal(424, str(error), traceback=error.traceback)
     for kind, planned in _STATUS:
         if isinstance(error, kind):
             return Refusal(planned, str(error), _retry_after(error))
@@ -73,4 +79,4 @@ def _of_http_error(error: HTTPError) -> Refusal:
 def _retry_after(error: LgnbError) -> dict[str, str]:
     if isinstance(error, LimitReached):
         return {"Retry-After": str(error.retry_after_seconds)}
-    return {"Retry-After": "1"} if isinstance(error, NotReady) else {}
+    return {"Retry-After": "1"} if isinstance(error, NotReady | SealedValue) else {}

@@ -15,6 +15,10 @@ Durability = Literal["sync", "async", "exit"]
 FINAL_STATUSES: frozenset[RunStatus] = frozenset(("success", "error", "timeout", "interrupted"))
 
 
+CONTEXT_PROVIDED = "__context_provided__"
+"""In the configurable of a run: its caller gave a context, which the configurable only mirrors."""
+
+
 def is_interrupt_map(resume: Any) -> bool:
     """Whether a resume value answers interrupts by id, told by the same rule as the graph library's."""
     return isinstance(resume, dict) and bool(resume) and all(map(_is_interrupt_id, cast(dict[Any, Any], resume)))
@@ -100,6 +104,32 @@ class ClaimedRun:
     def temporary(self) -> bool:
         """Whether the run and its thread go away at the end; nothing of it is checkpointed."""
         return bool(self.kwargs.get("temporary"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWatch:
+    """How a run that a worker holds stands in the table."""
+
+    run_id: UUID
+    attempt: int
+    status: RunStatus
+    cancel_action: CancelAction | None
+    cancel_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an attempt ended. `result` is the JSON text for waiting callers.
+
+    `live_values` is the JSON text of the state's values where the rows alone do not tell them: tasks of the open
+    superstep have finished, or, with `live_values_saved`, the checkpoint holds the value of a delta channel in parts.
+    """
+
+    status: RunStatus
+    result: bytes
+    error: dict[str, Any] | None = None
+    live_values: bytes | None = None
+    live_values_saved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from psycopg.rows import class_row
 
 from ..db.address import connection_arguments
 from ..db.queries import query
-from ..db.runs import RunWatch
+from ..models.runs import RunWatch
 
 logger = logging.getLogger(__name__)
 
