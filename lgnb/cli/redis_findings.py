@@ -34,7 +34,7 @@ async def examine_redis(uri: str, *, prefix: str) -> list[Finding]:
     try:
         await queue.ping()
         facts: dict[str, Any] = {}
-        for section in ("server", "memory", "replication"):
+        for section in ("server", "memory", "replication", "cluster"):
             facts |= await queue.redis.info(section)
     except QueueUnavailable as error:
         fix = next(
@@ -47,13 +47,13 @@ async def examine_redis(uri: str, *, prefix: str) -> list[Finding]:
 
 
 def findings_of(facts: Mapping[str, Any]) -> Iterator[Finding]:
-    """What the sections server, memory and replication of INFO mean."""
+    """What the sections server, memory, replication and cluster of INFO mean."""
     version = str(facts["redis_version"])
     if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST_REDIS:
         yield Finding(f"Redis {version} is too old.", "Use Redis 6.2, Valkey 7.2 or newer.")
         return
     yield Finding(f"Redis answers as version {version}.")
-    if facts.get("redis_mode") == "cluster":
+    if facts.get("cluster_enabled"):
         yield Finding(
             "This Redis is a node of a Cluster, whose other nodes are not asked.",
             f"Name a Redis or Valkey that is not clustered. {_WITHOUT}",

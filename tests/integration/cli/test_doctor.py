@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +23,7 @@ from lgnb.cli.migration import migrate_database
 from lgnb.cli.postgres_findings import examine_postgres
 from lgnb.cli.redis_findings import findings_of
 from lgnb.db.health import HealthRepository, ServerHealth
+from lgnb.embedded.binaries import valkey_server
 from lgnb.settings import Settings
 
 
@@ -237,13 +242,39 @@ async def test_servers_that_are_too_old_are_told(settings: Settings, monkeypatch
         ({"maxmemory": 100, "maxmemory_policy": "allkeys-lru"}, "maxmemory-policy noeviction"),
         ({"maxmemory": 2**30, "maxmemory_policy": "noeviction", "used_memory": 2**30 - 1}, "LGNB_STREAM_TTL_SECONDS"),
         ({"role": "slave"}, "Name the primary"),
-        ({"redis_mode": "cluster"}, "not clustered"),
+        ({"cluster_enabled": 1}, "not clustered"),
     ],
 )
 def test_a_redis_that_loses_or_refuses_what_it_is_given_is_told(facts: dict[str, Any], words: str) -> None:
     (found,) = problems(list(findings_of({"redis_version": "8.0.0", **facts})))
 
     assert words in found
+
+
+@pytest.fixture
+def cluster_uri(tmp_path: Path) -> Iterator[str]:
+    """A Valkey that is a node of a cluster, with nobody else in it."""
+    path = tmp_path / "valkey.sock"
+    command = [str(valkey_server()), "--port", "0", "--unixsocket", str(path), "--cluster-enabled", "yes", "--save", ""]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        # The port of the bus must be named where there is no port for clients; nothing speaks to it here.
+        command += ["--bind", "127.0.0.1", "--cluster-port", str(probe.getsockname()[1]), "--dir", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert process.poll() is None, "Valkey did not start as a node of a cluster"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield f"unix://{path}"
+    process.terminate()
+    process.wait()
+
+
+async def test_a_node_of_a_cluster_is_noticed_on_a_real_one(settings: Settings, cluster_uri: str) -> None:
+    (found,) = problems(await examine(settings.with_values(redis_uri=cluster_uri)))
+
+    assert "node of a Cluster" in found
 
 
 async def test_a_redis_that_evicts_is_noticed_on_a_real_one(settings: Settings, redis_uri: str) -> None:
