@@ -28,7 +28,7 @@ class Host:
         self.settings = settings
         self.http = http or HttpConfig()
         self.keys = keys
-        self.streams = OpenStreams()
+        self.streams = OpenStreams(most=settings.max_streams, most_per_caller=settings.max_streams_per_user)
         self.workers: Supervisor | None = None
         self.monitoring: Monitoring | None = None
         self.application: Described | None = None
