@@ -105,10 +105,6 @@ class ThreadBusy(Conflict):
     """The thread cannot be changed while a run is pending or running on it."""
 
 
-class SealedValue(LgnbError):
-    """A stored value is encrypted with something else than this server is given."""
-
-
 class LimitReached(LgnbError):
     """A limit of the settings is reached; trying again later may succeed.
 
@@ -119,6 +115,10 @@ class LimitReached(LgnbError):
     def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class SealedValue(LgnbError):
+    """A stored value is encrypted with something else than this server is given."""
 
 
 class GraphLoadError(LgnbError):

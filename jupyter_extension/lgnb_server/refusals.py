@@ -79,4 +79,4 @@ def _of_http_error(error: HTTPError) -> Refusal:
 def _retry_after(error: LgnbError) -> dict[str, str]:
     if isinstance(error, LimitReached):
         return {"Retry-After": str(error.retry_after_seconds)}
-    return {"Retry-After": "1"} if isinstance(error, NotReady) else {}
+    return {"Retry-After": "1"} if isinstance(error, NotReady | SealedValue) else {}

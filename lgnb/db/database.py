@@ -51,8 +51,8 @@ class Database:
     def __init__(self, uri: str, *, pool_size: int, application_name: str, vault: Vault | None = None) -> None:
         """`vault` is what the blobs of checkpoints are sealed with; by default nothing."""
         self.uri = uri
-        self.vault = vault or NoVault()
         target, arguments = connection_arguments(uri)
+        self.vault = vault or NoVault()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             target,
             min_size=min(2, pool_size),

@@ -67,8 +67,8 @@ class Threads:
         self._updates = updates
         self._ttl = ttl
         self._cancellation = cancellation
-        self._news = news
         self._limits = limits
+        self._news = news
 
     async def create(
         self,
