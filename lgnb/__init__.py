@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import client
+    from . import client, widgets
     from .client import assistants, threads
     from .client.connect import connect
     from .client.runs import Run, arun, resume, run, start
@@ -24,6 +24,7 @@ __all__ = [
     "run",
     "start",
     "threads",
+    "widgets",
 ]
 
 # Public name to the module it lives in; an empty attribute means the module itself.
@@ -37,6 +38,7 @@ _LAZY = {
     "run": ("lgnb.client.runs", "run"),
     "start": ("lgnb.client.runs", "start"),
     "threads": ("lgnb.client.threads", ""),
+    "widgets": ("lgnb.widgets", ""),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from lgnb.errors import NotReady
 from lgnb.resources import Resources
 from lgnb.settings import Settings
@@ -17,6 +19,8 @@ class Host:
     def __init__(self, *, settings: Settings, keys: Keys) -> None:
         self.settings = settings
         self.keys = keys
+        # A page beside a kernel sees by this name whether both talk to the same server.
+        self.instance = uuid4().hex
         self.streams = OpenStreams()
         self.workers: Supervisor | None = None
         self.problem = "The server is starting; try again in a moment."

@@ -28,6 +28,20 @@ class GraphRow:
     descriptor: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedRun:
+    """A run that a worker executes, or that waits for one."""
+
+    run_id: UUID
+    thread_id: UUID
+    graph_id: str
+    status: str
+    worker_id: UUID | None
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None
+
+
 class WorkerRepository(Repository):
     async def insert(
         self, worker_id: UUID, *, host_name: str, pid: int, graph_ids: list[str], jobs: int, lease_seconds: float
@@ -57,6 +71,10 @@ class WorkerRepository(Repository):
 
     async def live(self) -> list[WorkerRow]:
         return await self._all(WorkerRow, "worker_live")
+
+    async def runs(self, *, most: int) -> list[QueuedRun]:
+        """Running and pending runs, at most so many of each."""
+        return await self._all(QueuedRun, "worker_runs", most=most)
 
     async def upsert_graph(self, graph_id: str, *, descriptor: dict[str, Any], failure: str | None) -> None:
         await self._do("graph_upsert", graph_id=graph_id, descriptor=Jsonb(descriptor), failure=failure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..client.inputs import FORMATS
 from ..client.render import MODES
-from . import run_commands, server_commands, thread_commands
+from . import run_commands, server_commands, thread_commands, views
 from .parsing import Arguments, Command, Flag, find_command
 
 STRATEGIES = ("enqueue", "reject", "interrupt", "rollback")
@@ -182,6 +182,7 @@ COMMANDS: dict[str, Command] = {
             complete="threads",
             help="the latest state of a thread",
         ),
+        Command(name="studio", run=views.studio, help="the whole workbench as a widget"),
         Command(
             name="help", run=_help, usage="[COMMAND]", words=1, complete="commands", help="this list, or one command"
         ),

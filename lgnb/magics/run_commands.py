@@ -17,6 +17,7 @@ from ..client.session import Session, current_session
 from ..client.tables import Record, Table
 from .live import open_output, say
 from .parsing import Arguments, assignments
+from .views import ask_below, follow_below
 
 
 def run(shell: Any, arguments: Arguments) -> client.Run:
@@ -31,6 +32,7 @@ def run(shell: Any, arguments: Arguments) -> client.Run:
     given = inputs.run_input(text, schema=schema, form=form)
     if arguments.flag("background"):
         started = client.start(assistant, given, thread=thread, **options)
+        follow_below(started)
         return _kept(shell, arguments, started)
     return _followed(
         shell, arguments, lambda changed: client.run(assistant, given, thread=thread, on_change=changed, **options)
@@ -152,12 +154,14 @@ def _followed(shell: Any, arguments: Arguments, follow: Callable[[client.OnChang
         output.changed(one)
 
     try:
-        return follow(changed)
+        ended = follow(changed)
     finally:
         output.close()
         if followed:
             mark_shown(followed[0])
             _kept(shell, arguments, followed[0])
+    ask_below(ended)
+    return ended
 
 
 def _kept(shell: Any, arguments: Arguments, one: client.Run) -> client.Run:

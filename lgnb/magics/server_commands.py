@@ -10,13 +10,13 @@ from IPython.core.error import UsageError
 
 from ..client import assistants as client
 from ..client.connect import connect as use_server
-from ..client.drawing import Drawing
 from ..client.render import is_live
 from ..client.session import current_session
 from ..client.tables import Table
 from ..errors import LgnbError
 from .live import say
 from .parsing import Arguments
+from .views import drawn
 
 
 class Help:
@@ -85,12 +85,12 @@ def assistant(shell: Any, arguments: Arguments) -> None:
     say(f"The current assistant is {arguments.words[0]} (graph {row['graph_id']}).")
 
 
-def graph(shell: Any, arguments: Arguments) -> Drawing:
+def graph(shell: Any, arguments: Arguments) -> Any:
     """The drawing of a graph."""
     name = arguments.words[0] if arguments.words else current_session().assistant
     if name is None:
         raise UsageError("Say which graph: %lg graph NAME; %lg assistants lists them")
-    return client.graph(name, xray=bool(arguments.flag("xray")))
+    return drawn(name, xray=bool(arguments.flag("xray")))
 
 
 def _row(what: str, value: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from ..queue.wakeups import WakeUps
 from ..settings import Settings
 from .assistants import Assistants
 from .cancellation import Cancellation
+from .changes import Changes
 from .crons import Crons
 from .endings import Endings
 from .leases import Leases
@@ -44,6 +45,7 @@ class Resources:
     thread_commands: ThreadCommands
     thread_protocol: ThreadProtocol
     thread_streams: ThreadStreams
+    changes: Changes
     crons: Crons
     leases: Leases
     store: Store
@@ -59,6 +61,7 @@ class Resources:
 
     async def close(self) -> None:
         """Stop listening; the pools belong to whoever opened them."""
+        await self.changes.stop()
         await self.bells.stop()
         await self.signals.stop()
 
@@ -97,6 +100,7 @@ async def build_resources(
         thread_commands=ThreadCommands(runs=runs, threads=threads),
         thread_protocol=ThreadProtocol(database, log=thread_log, bells=bells, endings=endings),
         thread_streams=ThreadStreams(database, events=events, updates=updates, bells=bells),
+        changes=Changes(database),
         crons=Crons(database, runs=runs, webhooks=webhooks),
         leases=Leases(
             database,
