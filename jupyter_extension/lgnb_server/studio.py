@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mimetypes
+from pathlib import PurePath
 from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -16,6 +16,8 @@ _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
 )
+# Not from the system's table, which programs on Windows are known to break.
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -44,7 +46,7 @@ class StaticHandler(JupyterHandler):
         text = assets.files().get(name)
         if text is None or digest != assets.digest():
             raise HTTPError(404, "There is no such file in this version.")
-        self.set_header("Content-Type", f"{mimetypes.guess_type(name)[0] or 'text/plain'}; charset=utf-8")
+        self.set_header("Content-Type", f"{_TYPES[PurePath(name).suffix]}; charset=utf-8")
         self.set_header("Cache-Control", _FOR_EVER)
         self.set_header("X-Content-Type-Options", "nosniff")
         self.finish(text)

@@ -1,6 +1,6 @@
 // Assistants: make one, edit its context by the graph's schema, and see its versions side by side.
 
-import { ago, arrowKeys, brief, button, empty, h, problem, replace } from "./dom.js";
+import { ago, arrowKeys, brief, button, empty, h, listOf, problem, replace } from "./dom.js";
 import { diff } from "./diff.js";
 import { graphView } from "./graph_view.js";
 import { jsonView } from "./json_view.js";
@@ -19,7 +19,7 @@ const isSystem = (row) => row.metadata?.created_by === "system";
 class AssistantsView {
   constructor(context) {
     Object.assign(this, { context, api: context.api });
-    this.list = h("div", { class: "lg-list", role: "list", "aria-label": "Assistants" });
+    this.list = h("ul", { class: "lg-list", "aria-label": "Assistants" });
     this.detail = h("div", { class: "lg-detail" }, empty("Choose an assistant, or make one."));
     arrowKeys(this.list, "button");
     this.element = h("div", { class: "lg-split" },
@@ -33,12 +33,12 @@ class AssistantsView {
       this.drawList();
       if (chosen) this.show(this.rows.find((row) => row.assistant_id === chosen || row.graph_id === chosen));
     } catch (error) {
-      replace(this.list, problem(error, button("Try again", () => this.load(chosen), { kind: "small" })));
+      listOf(this.list, problem(error, button("Try again", () => this.load(chosen), { kind: "small" })));
     }
   }
 
   drawList() {
-    replace(this.list, this.rows.map((row) => h("div", { role: "listitem" }, h("button", {
+    listOf(this.list, this.rows.map((row) => (h("button", {
       type: "button", class: "lg-item", "aria-current": row.assistant_id === this.shown?.assistant_id ? "true" : null, onclick: () => this.show(row),
     }, h("span", { class: "lg-item-title" }, row.name), h("span", { class: "lg-item-under" }, h("span", {}, row.graph_id), isSystem(row) && h("span", { class: "lg-tag" }, "system"), h("span", { class: "lg-space" }), `v${row.version}`)))), !this.rows.length && empty("No graph is served here yet."));
   }
@@ -142,7 +142,7 @@ class AssistantsView {
         const { configurable: _, ...rest } = config ?? {};
         return { name, description, context, config: rest, metadata };
       };
-      return replace(beside, h("h4", {}, `Version ${a.version} → ${b.version}`), diffView(diff(told(a), told(b))));
+      return replace(beside, h("h4", { class: "lg-label" }, `Version ${a.version} → ${b.version}`), diffView(diff(told(a), told(b))));
     };
     replace(table, h("table", { class: "lg-table" },
       h("thead", {}, h("tr", {}, ["", "Version", "Context", "Made", ""].map((text, index) => h("th", { scope: "col" }, text || h("span", { class: "lg-only-heard" }, index ? "Use" : "Compare"))))),

@@ -40,6 +40,12 @@ export function replace(element, ...children) {
   return append(element, children);
 }
 
+// Fills a <ul>: each child becomes an item.
+export function listOf(element, ...children) {
+  element.replaceChildren(...children.flat(Infinity).filter(Boolean).map((child) => h("li", {}, child)));
+  return element;
+}
+
 let count = 0;
 
 // An id that no other element of the document has.

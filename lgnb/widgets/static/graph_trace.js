@@ -42,6 +42,7 @@ export class GraphTrace {
 
   begin(node) {
     this.step += 1;
+    this.stateOf("__start__").done = 1;
     this.enter(node, 0);
     const state = this.stateOf(node);
     if (node.endsWith("__end__")) state.done += 1;

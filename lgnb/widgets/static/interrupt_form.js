@@ -45,7 +45,7 @@ class InterruptForm {
       this.questions.map(({ element }) => element), this.problems, h("div", { class: "lg-buttons" }, this.submit));
     this.label();
     this.live?.say(isOne ? "The graph waits for your answer." : `The graph waits for ${this.interrupts.length} answers.`);
-    if (this.focus) this.element.querySelector("input, select, textarea, button")?.focus({ preventScroll: false });
+    if (this.focus) this.element.querySelector(".lg-ask-body :is(input, select, textarea)")?.focus({ preventScroll: false });
   }
 
   // The button says what it will do.

@@ -1,6 +1,6 @@
 // The inbox: every thread that waits for a person, and the form that answers it.
 
-import { ago, arrowKeys, brief, button, empty, h, problem, replace, short } from "./dom.js";
+import { ago, arrowKeys, brief, button, empty, h, listOf, problem, replace, short } from "./dom.js";
 import { followChanges } from "./changes.js";
 import { interruptForm } from "./interrupt_form.js";
 import { runView } from "./run_view.js";
@@ -16,7 +16,7 @@ export function interruptsView(root, context, { path = [] } = {}) {
 class InterruptsView {
   constructor(context) {
     Object.assign(this, { context, api: context.api });
-    this.list = h("div", { class: "lg-list", role: "list", "aria-label": "Threads that wait" });
+    this.list = h("ul", { class: "lg-list", "aria-label": "Threads that wait" });
     this.detail = h("div", { class: "lg-detail" }, empty("Choose a question to answer it."));
     arrowKeys(this.list, "button");
     this.element = h("div", { class: "lg-split" },
@@ -27,20 +27,20 @@ class InterruptsView {
 
   async load() {
     try {
-      this.rows = await this.api.threads({ status: "interrupted", limit: 200, sort_by: "updated_at", sort_order: "desc", select: ["thread_id", "metadata", "updated_at", "interrupts"] });
-      replace(this.list, this.rows.map((row) => this.row(row)), !this.rows.length && empty("Nothing waits for you."));
+      this.rows = await waitingThreads(this.api);
+      listOf(this.list, this.rows.map((row) => this.row(row)), !this.rows.length && empty("Nothing waits for you."));
     } catch (error) {
-      replace(this.list, problem(error, button("Try again", () => this.load(), { kind: "small" })));
+      listOf(this.list, problem(error, button("Try again", () => this.load(), { kind: "small" })));
     }
   }
 
   row(row) {
     const asked = Object.values(row.interrupts ?? {}).flat();
-    return h("div", { role: "listitem" }, h("button", {
+    return (h("button", {
       type: "button", class: "lg-item", "aria-current": row.thread_id === this.thread ? "true" : null, onclick: () => this.choose(row.thread_id),
     },
       h("span", { class: "lg-item-title" }, questionOf(asked)),
-      h("span", { class: "lg-item-under" }, h("span", {}, row.metadata?.graph_id ?? "", " ", h("code", {}, short(row.thread_id))), asked.length > 1 && h("span", { class: "lg-tag" }, `${asked.length} questions`), h("span", { class: "lg-space" }), ago(row.updated_at))));
+      h("span", { class: "lg-item-under" }, h("span", {}, row.metadata?.graph_id ?? "", " ", h("code", {}, short(row.thread_id))), asked.length > 1 && h("span", { class: "lg-tag" }, `${asked.length} questions`), h("span", { class: "lg-space" }), h("span", { class: "lg-ago" }, ago(row.updated_at)))));
   }
 
   choose(thread) {
@@ -57,7 +57,7 @@ class InterruptsView {
     this.close();
     this.thread = thread;
     this.element.classList.add("lg-has-detail");
-    if (this.rows) replace(this.list, this.rows.map((row) => this.row(row)));
+    if (this.rows) listOf(this.list, this.rows.map((row) => this.row(row)));
     const body = h("div", { class: "lg-detail-body lg-narrow" });
     const link = this.context.open && button("Open the thread", () => this.context.open(`/threads/${thread}`), { kind: "small" });
     replace(this.detail, h("div", { class: "lg-detail-head" }, button("‹ Interrupts", () => this.element.classList.remove("lg-has-detail"), { kind: "small", class: "lg-button lg-small lg-back" }),
@@ -83,6 +83,12 @@ class InterruptsView {
     this.close();
     this.element.remove();
   }
+}
+
+// Threads with a question. Those whose run was cancelled are called interrupted too, but ask nothing.
+export async function waitingThreads(api, select = ["thread_id", "metadata", "updated_at", "interrupts"]) {
+  const rows = await api.threads({ status: "interrupted", limit: 1000, sort_by: "updated_at", sort_order: "desc", select });
+  return rows.filter((row) => Object.values(row.interrupts ?? {}).flat().length > 0);
 }
 
 function questionOf(asked) {

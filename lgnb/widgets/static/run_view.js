@@ -31,7 +31,7 @@ class RunView {
     this.painter = painter(() => this.paint());
     this.begun = performance.now();
     this.head = h("div", { class: "lg-run-head" });
-    this.body = h("div", { class: "lg-run-body", role: "log", "aria-live": "off", "aria-label": "What the run says and does" });
+    this.body = h("div", { class: "lg-run-body", role: "log", tabindex: "0", "aria-live": "off", "aria-label": "What the run says and does" });
     this.hidden = h("p", { class: "lg-quiet", hidden: true });
     this.tail = h("div", { class: "lg-run-tail" });
     this.after = h("div", { class: "lg-run-after" });

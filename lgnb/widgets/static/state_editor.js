@@ -48,8 +48,9 @@ class StateEditor {
     this.problems = h("div", {});
     this.submit = button("Save as a fork", () => {}, { kind: "primary", type: "submit" });
     replace(this.element, this.form.element,
-      h("div", { class: "lg-compose-row" }, h("label", {}, "Written as ", this.asNode), h("span", { class: "lg-space" }), this.oncancel && button("Cancel", () => this.oncancel()), this.submit),
-      h("p", { class: "lg-hint" }, "The graph goes on after the chosen node. The old checkpoint stays as it is."), this.problems);
+      h("div", { class: "lg-compose-row" }, h("label", {}, "Written as ", this.asNode)),
+      h("p", { class: "lg-hint" }, "The graph goes on after that node. The old checkpoint stays as it is."), this.problems,
+      h("div", { class: "lg-buttons" }, this.submit, this.oncancel && button("Cancel", () => this.oncancel())));
     this.form.focus();
   }
 

@@ -1,6 +1,6 @@
 // The store: namespaces, the items in them, and one item to read, change or delete.
 
-import { ago, arrowKeys, brief, button, empty, h, problem, replace } from "./dom.js";
+import { ago, arrowKeys, brief, button, empty, h, listOf, problem, replace } from "./dom.js";
 import { jsonField } from "./schema_form.js";
 
 const PAGE = 50;
@@ -17,7 +17,7 @@ class StoreView {
     Object.assign(this, { context, api: context.api, prefix: [], offset: 0 });
     this.query = h("input", { type: "search", placeholder: "Search by meaning or leave empty", "aria-label": "Search items" });
     this.namespaces = h("select", { "aria-label": "Namespace", onchange: () => { this.prefix = JSON.parse(this.namespaces.value); this.offset = 0; this.load(); } });
-    this.list = h("div", { class: "lg-list", role: "list", "aria-label": "Items" });
+    this.list = h("ul", { class: "lg-list", "aria-label": "Items" });
     this.detail = h("div", { class: "lg-detail" }, empty("Choose an item, or make one."));
     arrowKeys(this.list, "button");
     this.element = h("div", { class: "lg-split" },
@@ -34,7 +34,7 @@ class StoreView {
       replace(this.namespaces, all.map((one) => h("option", { value: JSON.stringify(one), selected: JSON.stringify(one) === JSON.stringify(this.prefix) }, one.length ? one.join(" / ") : "all namespaces")));
       await this.load();
     } catch (error) {
-      replace(this.list, problem(error, button("Try again", () => this.loadNamespaces(), { kind: "small" })));
+      listOf(this.list, problem(error, button("Try again", () => this.loadNamespaces(), { kind: "small" })));
     }
   }
 
@@ -42,7 +42,7 @@ class StoreView {
     try {
       const query = this.query.value.trim();
       const { items } = await this.api.items({ namespace_prefix: this.prefix, limit: PAGE + 1, offset: this.offset, ...(query && { query }), refresh_ttl: false });
-      replace(this.list, items.slice(0, PAGE).map((item) => h("div", { role: "listitem" }, h("button", { type: "button", class: "lg-item", onclick: () => this.show(item) },
+      listOf(this.list, items.slice(0, PAGE).map((item) => (h("button", { type: "button", class: "lg-item", onclick: () => this.show(item) },
         h("span", { class: "lg-item-title" }, item.key), h("span", { class: "lg-item-under" }, h("span", {}, item.namespace.join(" / ")), h("span", { class: "lg-space" }), item.score === null || item.score === undefined ? ago(item.updated_at) : item.score.toFixed(2)),
         h("span", { class: "lg-item-under lg-item-value" }, brief(item.value, 80))))),
         (this.offset > 0 || items.length > PAGE) && h("div", { class: "lg-buttons" },
@@ -50,7 +50,7 @@ class StoreView {
           button("Older", () => { this.offset += PAGE; this.load(); }, { kind: "small", disabled: items.length <= PAGE })),
         !items.length && empty("No items here. Graphs put what they remember into the store."));
     } catch (error) {
-      replace(this.list, problem(error));
+      listOf(this.list, problem(error));
     }
   }
 

@@ -4,7 +4,7 @@ import { assistantsView } from "./assistants_view.js";
 import { followChanges } from "./changes.js";
 import { cronsView } from "./crons_view.js";
 import { h, problem, replace } from "./dom.js";
-import { interruptsView } from "./interrupts_view.js";
+import { interruptsView, waitingThreads } from "./interrupts_view.js";
 import { storeView } from "./store_view.js";
 import { threadsView } from "./threads_view.js";
 import { workersView } from "./workers_view.js";
@@ -59,7 +59,7 @@ export function studioView(root, context, { router, header }) {
   show();
 
   const count = async () => {
-    const waiting = await context.api.ask("POST", "/threads/count", { body: { status: "interrupted" } }).catch(() => 0);
+    const waiting = (await waitingThreads(context.api, ["interrupts"]).catch(() => [])).length;
     badge.hidden = !waiting;
     badge.textContent = String(waiting);
     badge.setAttribute("aria-label", `${waiting} waiting`);

@@ -117,6 +117,8 @@ class ThreadView {
 
   async select(row) {
     this.selected = row;
+    // What stands there belongs to the one before.
+    this.detail.inert = true;
     const isStill = () => this.selected === row && !this.abort.signal.aborted;
     try {
       // Walking through the list quickly asks only for where it stops.
@@ -126,7 +128,9 @@ class ThreadView {
       const [state, before] = await Promise.all([this.stateAt(row.id), base ? this.stateAt(base.id) : null]);
       if (isStill()) this.drawDetail(row, state, base, before);
     } catch (error) {
-      if (isStill()) replace(this.detail, problem(error));
+      if (!isStill()) return;
+      this.detail.inert = false;
+      replace(this.detail, problem(error));
     }
   }
 
@@ -162,6 +166,7 @@ class ThreadView {
       changes && section(isCompared ? `Compared with step ${base.step} · ${base.label}` : "Changed since the step before", diffView(changes), true),
       section("State", Object.keys(state.values ?? {}).length ? jsonView(state.values, { open: 1 }) : h("p", { class: "lg-quiet" }, "empty"), true),
       section("Metadata", jsonView(state.metadata ?? {}, { open: 1 }), false));
+    this.detail.inert = false;
     this.detail.scrollTop = 0;
   }
 

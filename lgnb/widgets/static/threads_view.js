@@ -1,6 +1,6 @@
 // Threads: the list, and one of them as a conversation or as its history.
 
-import { ago, append, arrowKeys, brief, button, chip, empty, h, problem, replace, short, tabs } from "./dom.js";
+import { ago, append, arrowKeys, brief, button, chip, empty, h, listOf, problem, replace, short, tabs } from "./dom.js";
 import { chatView } from "./chat_view.js";
 import { threadView } from "./thread_view.js";
 
@@ -18,7 +18,7 @@ export function threadsView(root, context, { path, query }) {
 class ThreadsView {
   constructor(context) {
     Object.assign(this, { context, api: context.api, limit: PAGE });
-    this.list = h("div", { class: "lg-list", role: "list", "aria-label": "Threads" });
+    this.list = h("ul", { class: "lg-list", "aria-label": "Threads" });
     this.filter = h("select", { "aria-label": "Status", onchange: () => this.load() },
       h("option", { value: "" }, "all"), STATUSES.map((one) => h("option", { value: one }, one)));
     this.detail = h("div", { class: "lg-detail" });
@@ -39,21 +39,21 @@ class ThreadsView {
         select: ["thread_id", "status", "metadata", "updated_at"], extract: { first: "values.messages[0].content", topic: "values.topic" },
       });
       const had = document.activeElement?.closest?.("a[data-thread]")?.dataset.thread;
-      replace(this.list, rows.slice(0, this.limit).map((row) => this.row(row)),
+      listOf(this.list, rows.slice(0, this.limit).map((row) => this.row(row)),
         rows.length > this.limit && button("More", () => { this.limit += PAGE; this.load(); }, { kind: "small" }),
         !rows.length && empty("No threads here yet.", button("Start one", () => this.context.open("/threads/new"))));
       if (had) this.list.querySelector(`[data-thread="${CSS.escape(had)}"]`)?.focus();
     } catch (error) {
-      replace(this.list, problem(error, button("Try again", () => this.load(), { kind: "small" })));
+      listOf(this.list, problem(error, button("Try again", () => this.load(), { kind: "small" })));
     }
   }
 
   row(row) {
     const title = titleOf(row);
-    return h("div", { role: "listitem" }, h("a", {
+    return (h("a", {
       class: "lg-item", href: `#/threads/${row.thread_id}`, "data-thread": row.thread_id, "aria-current": row.thread_id === this.thread ? "true" : null,
       onclick: (event) => { event.preventDefault(); this.context.open(`/threads/${row.thread_id}`); },
-    }, h("span", { class: "lg-item-title" }, title), h("span", { class: "lg-item-under" }, chip(row.status), h("span", {}, row.metadata?.graph_id ?? ""), h("span", { class: "lg-space" }), ago(row.updated_at))));
+    }, h("span", { class: "lg-item-title" }, title), h("span", { class: "lg-item-under" }, chip(row.status), h("span", {}, row.metadata?.graph_id ?? ""), h("span", { class: "lg-space" }), h("span", { class: "lg-ago" }, ago(row.updated_at)))));
   }
 
   // Shows another thread without drawing the list anew.
