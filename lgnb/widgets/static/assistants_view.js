@@ -177,8 +177,15 @@ class AssistantsView {
     const name = h("input", { type: "text", id: "lg-new-name", required: true });
     const contextAt = h("div", {});
     let context = null;
+    let used = null;
     const useGraph = async () => {
-      const schemas = await this.api.schemas(system(graph.value).assistant_id).catch(() => ({}));
+      const chosen = graph.value;
+      if (chosen === used) return;
+      used = chosen;
+      context = null;
+      replace(contextAt, h("p", { class: "lg-quiet" }, "Loading…"));
+      const schemas = await this.api.schemas(system(chosen).assistant_id).catch(() => ({}));
+      if (chosen !== used) return;
       context = schemaForm({ schema: schemas.context_schema, value: {}, legend: "Context" });
       replace(contextAt, context.element);
     };

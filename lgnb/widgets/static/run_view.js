@@ -112,7 +112,7 @@ class RunView {
     this.ended = performance.now();
     this.painter.now();
     this.paintEnd();
-    this.live?.say(`The run ${this.name} ${WORDS[this.story.state] ?? this.story.state}. ${brief(this.story.text, 400)}`);
+    this.live?.say(`Run ${this.name}: ${WORDS[this.story.state] ?? this.story.state}. ${brief(this.story.text, 400)}`);
     this.onend?.(this.story);
   }
 

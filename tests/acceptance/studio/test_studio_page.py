@@ -235,7 +235,7 @@ def test_a_state_is_edited_forked_and_run_again(page: Page, lab: Any, api: Api) 
     expect(page.locator(".lg-run-head .lg-chip")).to_contain_text("success")
     assert api.state(thread)["values"]["report"].startswith("# Snow")
     page.get_by_role("tab", name="History").click()
-    expect(page.locator(".lg-lanes .lg-lane-1").first).to_be_visible()
+    expect(page.locator(".lg-point.lg-lane-1").first).to_be_visible()
     screenshot(page, "studio-branches")
 
 
