@@ -3,17 +3,22 @@
 #   make lab     JupyterLab on the notebooks, with the API under /lgnb/   (options: LAB_ARGS="--no-browser --port=8899")
 #   make test    every test
 #   make lint    ruff, pyright and the import contracts
+#   make chaos   servers killed, stalled and cut off under load   (options: CHAOS_ARGS="--minutes 30 --seed 7")
+#   make compare the answers of lgnb beside those of another LangGraph server, which it installs in .venv-reference
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+REFERENCE := .venv-reference
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another one.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; exit 0; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint
+CHAOS_ARGS ?= --minutes 3
+
+.PHONY: help lab test lint compare chaos
 
 help:
 	@sed -n '3,$${/^#/!q;s/^# \{0,1\}//p;}' Makefile
@@ -23,14 +28,15 @@ lab: $(VENV)/.installed-lab
 	exec $(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/01-quickstart.ipynb \
 		$$([ "$$(id -u)" -ne 0 ] || echo --allow-root) $(LAB_ARGS)
 
-# What only computes or has servers of its own runs on two cores; what measures time has the machine to itself.
+# Two processes share the work by file; what measures time has the machine to itself.
 # With TEST_ARGS, only that: make test TEST_ARGS=tests/unit
 test: $(VENV)/.installed-test
 ifdef TEST_ARGS
 	$(BIN)/python -m pytest $(TEST_ARGS)
 else
 	$(BIN)/python -m pytest --numprocesses=2 tests/unit tests/integration
-	$(BIN)/python -m pytest tests/acceptance tests/notebooks
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not alone" tests/acceptance tests/notebooks
+	$(BIN)/python -m pytest -m alone tests/acceptance
 endif
 
 lint: $(VENV)/.installed-dev
@@ -38,6 +44,18 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+# The other server is a black box with a licence of its own: in an environment apart, for this comparison only.
+compare: $(VENV)/.installed-test $(REFERENCE)/.installed
+	$(BIN)/python tests/compare/compare.py $(REFERENCE)/bin/langgraph $(COMPARE_ARGS)
+
+$(REFERENCE)/.installed: | $(BIN)/python
+	$(BIN)/python -m venv $(REFERENCE)
+	$(REFERENCE)/bin/python -m pip install --quiet --disable-pip-version-check 'langgraph-cli[inmem]>=0.4'
+	@touch $@
+
+chaos: $(VENV)/.installed-test
+	cd tests && ../$(BIN)/python -m chaos $(CHAOS_ARGS)
 
 # One stamp per extra: installing again is needed only when pyproject.toml or the interpreter has changed.
 $(VENV)/.installed-%: pyproject.toml $(BIN)/python

@@ -17,6 +17,7 @@ LgnbError
 ├── GraphLoadError            a graph of langgraph.json could not be imported or built (424)
 ├── NotReady                  a dependency or a worker is missing right now (503)
 │   ├── DatabaseUnavailable
+│   │   └── DatabaseFull      its disk is full: reading works, writing does not
 │   ├── QueueUnavailable
 │   ├── WorkerUnavailable
 │   └── EmbeddingFailed       the embedding function of the store raised, or gave no vectors
@@ -24,7 +25,7 @@ LgnbError
 ├── LeaseLost                 this attempt of a run is no longer the current one
 ├── SettingsError             a setting is wrong; the start stops with this sentence
 ├── EmbeddedError             the private Postgres or Valkey could not be started
-├── ConnectError              no lgnb server could be found or reached from this kernel
+├── ConnectError              no lgnb server could be found or reached from this kernel or graph
 └── RunFailed                 a run followed from a kernel ended in an error or a timeout
 """
 
@@ -119,6 +120,10 @@ class NotReady(LgnbError):
 
 class DatabaseUnavailable(NotReady):
     """Postgres does not answer."""
+
+
+class DatabaseFull(DatabaseUnavailable):
+    """Postgres has no room left on its disk."""
 
 
 class QueueUnavailable(NotReady):

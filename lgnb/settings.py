@@ -92,6 +92,17 @@ class Settings:
     api_keys: str = _setting(
         "", "Keys that clients may send as x-api-key, besides the server's own: comma separated.", secret=True
     )
+    api_url: str | None = _setting(
+        None,
+        "Root of the API for get_client() without a URL in the graphs of `lgnb worker`, such as "
+        "http://host:8123/lgnb; hosts tell it to the workers that they start.",
+    )
+    worker_key: str | None = _setting(
+        None,
+        "Key with which workers call the API for their runs: the same for hosts and for workers on other machines. "
+        "Without one, each host makes one for the workers that it starts.",
+        secret=True,
+    )
 
     thread_ttl: str | None = _setting(
         None,
@@ -157,6 +168,8 @@ class Settings:
             raise SettingsError("postgres_uri must begin with postgresql://.")
         if self.redis_uri and not self.redis_uri.startswith(("redis://", "rediss://", "unix://")):
             raise SettingsError("redis_uri must begin with redis://, rediss:// or unix://.")
+        if self.api_url and not self.api_url.startswith(("http://", "https://")):
+            raise SettingsError("api_url must begin with http:// or https://.")
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a child process."""

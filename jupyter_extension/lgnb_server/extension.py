@@ -32,7 +32,8 @@ from lgnb.worker.webhook_delivery import WebhookDelivery
 
 from .host import Host
 from .keys import Keys, configured_keys
-from .routes import MOUNT, url_patterns
+from .route import MOUNT
+from .routes import url_patterns
 from .runtime_file import RuntimeFile
 from .studio import studio_patterns
 from .traits import Lgnb
@@ -66,7 +67,7 @@ class LgnbServer(ExtensionApp):
         except SettingsError as error:
             settings, problem = Settings(), str(error)
         self._has_settings = problem is None
-        self.host = Host(settings=settings, keys=Keys(configured_keys(settings.api_keys)))
+        self.host = Host(settings=settings, keys=Keys(configured_keys(settings.api_keys), worker=settings.worker_key))
         if problem:
             self.host.close(problem)
         # The studio first: the last pattern of the API takes everything else.
@@ -144,7 +145,11 @@ class LgnbServer(ExtensionApp):
             await resources.leases.release_process(host_name=socket.gethostname(), pid=pid)
 
         supervisor = Supervisor(
-            settings, postgres_uri=postgres_uri, redis_uri=redis_uri, count=settings.workers, on_death=take_over
+            settings.with_values(api_url=self.api_url, worker_key=self.host.keys.worker),
+            postgres_uri=postgres_uri,
+            redis_uri=redis_uri,
+            count=settings.workers,
+            on_death=take_over,
         )
         self._stack.push_async_callback(supervisor.stop)
         supervisor.start()

@@ -19,6 +19,7 @@ from ..errors import (
     RunNotFound,
     ThreadNotFound,
 )
+from ..failpoints import failpoint
 from ..models.ids import new_id
 from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus
 from ..models.streams import StreamEvent
@@ -99,6 +100,20 @@ class Runs:
         if run is None:
             raise RunNotFound(run_id)
         return shown(run)
+
+    async def refuse_waiting_for_itself(self, run_id: UUID, thread_id: UUID) -> None:
+        """Refuse what a run asks for on its own thread and would wait for: it cannot begin before that run has ended.
+
+        Raises:
+            RunConflict: the run is in flight on this thread.
+        """
+        async with self._database.connection() as connection:
+            run = await RunRepository(connection).get(thread_id, run_id)
+        if run is not None and not run.is_final:
+            raise RunConflict(
+                f"Run {run_id} would wait for itself: a run on its own thread begins after it. "
+                "Give the other run a thread of its own, or none."
+            )
 
     async def find(self, run_id: UUID) -> Run:
         """A run by its id alone."""
@@ -187,6 +202,7 @@ class Runs:
 
     async def announce(self, accepted: Sequence[Acceptance]) -> None:
         """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""
+        failpoint("after_accept")
         for acceptance in accepted:
             try:
                 await self._wakeups.ring(acceptance.graph_id)

@@ -21,13 +21,13 @@ from langgraph.runtime import RunControl
 from ..checkpoints.revivable import revivable_types
 from ..checkpoints.saver import Saver
 from ..checkpoints.tasks import tasks_of_event
-from ..errors import LeaseLost, NotReady
+from ..errors import DatabaseFull, LeaseLost, NotReady
 from ..graphs.sources import GraphSource
 from ..graphs.tracebacks import user_traceback
 from ..json_encoding import describe_error, encode
 from ..models.checkpoints import CheckpointKey, NextTasks
 from ..models.runs import ClaimedRun, RunStatus
-from .inputs import run_config, run_context
+from .inputs import run_config, run_context, without_dropped
 from .transformers import Transformers, Triple
 from .translation import EventTranslator
 
@@ -209,7 +209,8 @@ class Execution:
         for cause in _causes(error):
             if isinstance(cause, LeaseLost):
                 raise cause
-            if isinstance(cause, NotReady):
+            # A full disk does not mend itself; the run ends and says so, instead of being tried for ever.
+            if isinstance(cause, NotReady) and not isinstance(cause, DatabaseFull):
                 logger.warning("Run %s goes back to the queue: %s", self._claimed.run_id, cause)
                 raise RunReturned from error
         described = describe_error(error)
@@ -237,9 +238,11 @@ class Execution:
         ) as graph:
             if self._saver is not None:
                 graph.checkpointer = self._saver.with_allowlist(revivable_types(graph))
+            # The schema is made anew each time, at the price of a small run.
+            kept = run_context(context, graph.get_context_jsonschema() if context else None)
+            config = without_dropped(config, context, kept)
             options: dict[str, Any] = {
-                # The schema is made anew each time, at the price of a small run.
-                "context": run_context(context, graph.get_context_jsonschema() if context else None),
+                "context": kept,
                 "stream_mode": self._library_modes(translator),
                 "subgraphs": True,
                 "interrupt_before": kwargs.get("interrupt_before"),

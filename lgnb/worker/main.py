@@ -16,10 +16,12 @@ from ..graphs.configuration import configuration_of
 from ..graphs.descriptors import describe_all
 from ..graphs.loading import GraphRegistry
 from ..graphs.project import Project
+from ..loopback import Api, install
 from ..parent_watch import watch_parent
 from ..queue import Queue
 from ..resources import build_resources
 from ..settings import Settings
+from .loops import current_run
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,8 @@ async def _run(settings: Settings) -> int:
             database=database, queue=queue, settings=settings, configuration=configuration
         )
         stack.push_async_callback(resources.close)
+        api = Api(settings.api_url, settings.worker_key or "") if settings.api_url else None
+        install(api, calling_run=current_run)
         registry = GraphRegistry()
         registry.load_all(project)
         for descriptor in await describe_all(registry):

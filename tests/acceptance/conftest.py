@@ -150,6 +150,13 @@ def testing_server(make_server: MakeServer) -> ServerProcess:
     return make_server(graphs=TESTING_GRAPHS)
 
 
+@pytest.fixture(scope="session")
+def api_server(make_server: MakeServer) -> ServerProcess:
+    """A server for all tests of the core API, with the graphs that `api/` has for them."""
+    graphs = Path(__file__).with_name("api") / "langgraph.json"
+    return make_server(graphs=graphs, environment={"LGNB_HEARTBEAT_SECONDS": "0.2"})
+
+
 @pytest.fixture
 async def client(lgnb_server: ServerProcess) -> AsyncIterator[LangGraphClient]:
     """The official client of `lgnb_server`."""

@@ -20,6 +20,7 @@ _DOCUMENTS = sorted([*_ROOT.glob("*.md"), *_ROOT.glob("docs/*.md")])
 
 # Variables of kernels and of the tests, which are no settings of a host or worker.
 _OTHER_VARIABLES = {"LGNB_URL", "LGNB_API_KEY", "LGNB_LIVE", "LGNB_TEST_POSTGRES_URI", "LGNB_TEST_REDIS_URI"}
+_OTHER_VARIABLES |= {"LGNB_TEST_API_COVERAGE", "LGNB_TEST_EXAMPLES"}
 
 _each_document = pytest.mark.parametrize("document", _DOCUMENTS, ids=lambda path: path.name)
 

@@ -21,6 +21,7 @@ from tornado.web import HTTPError
 
 from lgnb.errors import InvalidRequest, LgnbError, NotReady
 from lgnb.json_encoding import encode
+from lgnb.loopback import RUN_HEADER
 from lgnb.models.pages import Page
 from lgnb.resources import Resources
 
@@ -52,6 +53,9 @@ M = TypeVar("M", bound=BaseModel)
 
 class LgnbHandler(APIHandler):
     """Base of all handlers. A subclass has a method per verb; the route table says who may call it."""
+
+    # The run whose graph sent this request through its worker. Nobody without the key of workers can name one.
+    calling_run: UUID | None = None
 
     def initialize(self, host: Host, routes: Mapping[str, Route]) -> None:
         self.host = host
@@ -98,6 +102,10 @@ class LgnbHandler(APIHandler):
         ):
             self._jupyter_current_user = _KEY_USER
             self._token_authenticated = True
+        elif any(self.host.keys.is_worker(candidate) for candidate in candidates):
+            self.calling_run = _calling_run(self.request.headers.get(RUN_HEADER))
+            self._jupyter_current_user = _worker_user(self.calling_run)
+            self._token_authenticated = True
         elif api_key and not authorization:
             # The identity provider of a hub knows tokens that nobody else does.
             self.request.headers["Authorization"] = f"token {api_key}"
@@ -129,9 +137,13 @@ class LgnbHandler(APIHandler):
     def body(self, model: type[M]) -> M:
         """The checked body; fields the model does not know are named in a response header."""
         parsed, ignored = parsing.read_model(model, self.request.body)
-        if ignored:
-            self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(ignored))
+        self.name_ignored(ignored)
         return parsed
+
+    def name_ignored(self, fields: list[str]) -> None:
+        """Tell in a header which fields of the body mean nothing here."""
+        if fields:
+            self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(fields))
 
     def query_flag(self, name: str) -> bool:
         """Whether a query parameter says true, yes or 1."""
@@ -272,6 +284,16 @@ class LgnbHandler(APIHandler):
 
 class UnknownPathHandler(LgnbHandler):
     """Everything under the mount that no route names."""
+
+
+def _calling_run(text: str | None) -> UUID | None:
+    return read_uuid(text, name=RUN_HEADER) if text else None
+
+
+def _worker_user(run_id: UUID | None) -> User:
+    """The caller as Jupyter's authorizer and its log see it."""
+    name = f"run-{run_id}" if run_id else "lgnb-worker"
+    return User(username=name, name=name, display_name=name, initials="W")
 
 
 def read_uuid(text: str, *, name: str) -> UUID:

@@ -28,8 +28,11 @@ _EVENT_ID = re.compile(r"-1|-|\d{1,20}(?:-\d{1,20})?")
 class RunHandlerBase(LongAnswerHandler):
     """What several run handlers need: creating a run, and the two kinds of long answers."""
 
-    async def create_run(self, thread_id: UUID | None) -> tuple[Run, RunCreate]:
+    async def create_run(self, thread_id: UUID | None, *, waits: bool = False) -> tuple[Run, RunCreate]:
+        """A new run; `waits` says that its caller stays until it has ended."""
         body = self.body(RunCreate)
+        if waits and thread_id and self.calling_run and body.multitask_strategy == "enqueue":
+            await self.resources.runs.refuse_waiting_for_itself(self.calling_run, thread_id)
         run = await self.resources.runs.create(
             thread_id,
             body.as_request(),
@@ -42,9 +45,13 @@ class RunHandlerBase(LongAnswerHandler):
         self, run: Run, events: AsyncIterator[StreamEvent], *, stateless: bool, cancel_on_disconnect: bool
     ) -> None:
         """Answer with the events of a run until it has ended or the client has gone."""
+        self._set_locations(run, "stream", stateless=stateless)
+        await self.relay(run, events, cancel_on_disconnect=cancel_on_disconnect)
+
+    async def relay(self, run: Run, events: AsyncIterator[StreamEvent], *, cancel_on_disconnect: bool) -> None:
+        """Answer with events about a run, whatever their words are."""
         for name, value in sse.HEADERS.items():
             self.set_header(name, value)
-        self._set_locations(run, "stream", stateless=stateless)
         relayed = relay_events(
             events, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
         )
@@ -54,9 +61,13 @@ class RunHandlerBase(LongAnswerHandler):
     async def send_result(
         self, run: Run, result: Awaitable[Any], *, stateless: bool, cancel_on_disconnect: bool = False
     ) -> None:
+        """Answer with what a waiting caller of the API is told."""
+        self._set_locations(run, "join", stateless=stateless)
+        await self.send_when_there(run, result, cancel_on_disconnect=cancel_on_disconnect)
+
+    async def send_when_there(self, run: Run, result: Awaitable[Any], *, cancel_on_disconnect: bool) -> None:
         """Answer with what `result` gives once it is there."""
         self.set_header("Content-Type", "application/json")
-        self._set_locations(run, "join", stateless=stateless)
         body: list[Any] = []
 
         async def wait() -> None:
@@ -131,7 +142,7 @@ class RunStreamHandler(RunHandlerBase):
 
     @authenticated
     async def post(self, thread_id: UUID | None = None) -> None:
-        run, body = await self.create_run(thread_id)
+        run, body = await self.create_run(thread_id, waits=True)
         await self.send_events(
             run,
             self.resources.runs.stream(run, after="0", modes=None),
@@ -145,7 +156,7 @@ class RunWaitHandler(RunHandlerBase):
 
     @authenticated
     async def post(self, thread_id: UUID | None = None) -> None:
-        run, body = await self.create_run(thread_id)
+        run, body = await self.create_run(thread_id, waits=True)
         await self.send_result(
             run,
             self.resources.runs.result(run),
@@ -157,7 +168,8 @@ class RunWaitHandler(RunHandlerBase):
 class RunBatchHandler(RunHandlerBase):
     @authenticated
     async def post(self) -> None:
-        bodies = parsing.check_list(RunCreate, parsing.read_json(self.request.body))
+        bodies, ignored = parsing.read_models(RunCreate, self.request.body)
+        self.name_ignored(ignored)
         runs = await self.resources.runs.create_batch(
             [body.as_request() for body in bodies], request_id=self.request_id
         )
