@@ -93,13 +93,14 @@ class Bridge:
             if not answer.is_success:
                 return answer.status_code, (await answer.aread()).decode(errors="replace")
             waiting: asyncio.Queue[Event | None] = asyncio.Queue(MOST_WAITING)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass_on(key, waiting))
-                try:
-                    async for event in _events(answer):
-                        await waiting.put(event)
-                finally:
-                    await waiting.put(None)
+            passing = asyncio.create_task(self._pass_on(key, waiting))
+            try:
+                async for event in _events(answer):
+                    await waiting.put(event)
+                await waiting.put(None)
+                await passing
+            finally:
+                passing.cancel()
         return 200, ""
 
     async def _pass_on(self, key: str, waiting: asyncio.Queue[Event | None]) -> None:

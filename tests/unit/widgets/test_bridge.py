@@ -22,6 +22,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/lgnb/stream"):
             body = b"".join(b"event: custom\r\ndata: %d\r\nid: %d-0\r\n\r\n" % (n, n) for n in range(300))
             self._answer(200, "text/event-stream", body)
+        elif self.path.startswith("/lgnb/broken"):
+            self._answer(200, "text/event-stream", b"event: custom\r\ndata: 1\r\n\r\n", length=1000)
         else:
             self._answer(200, "application/json", json.dumps([self.path, self.headers.get("x-api-key")]).encode())
 
@@ -29,10 +31,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self._answer(422, "application/json", b'{"detail": ' + body + b"}")
 
-    def _answer(self, status: int, kind: str, body: bytes) -> None:
+    def _answer(self, status: int, kind: str, body: bytes, *, length: int | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(length or len(body)))
         self.end_headers()
         self.wfile.write(body)
 
@@ -120,6 +122,14 @@ def test_a_stream_comes_in_few_numbered_batches_and_says_its_end(asked: Asked) -
     assert [batch["number"] for batch in batches] == list(range(len(batches)))
     assert len(batches) < 20
     assert asked.sent[-1] is end
+
+
+def test_a_stream_that_breaks_says_so_and_the_reader_may_come_again(asked: Asked) -> None:
+    asked.bridge.take({"lgnb": "stream", "id": "1", "method": "GET", "path": "/broken"})
+    end = asked.until("end")
+
+    assert end["status"] == 502
+    assert "does not answer" in json.loads(end["text"])["detail"]
 
 
 def test_the_files_of_the_views_are_sent_on_request(asked: Asked) -> None:
