@@ -46,6 +46,13 @@ export function listOf(element, ...children) {
   return element;
 }
 
+// Gives the keyboard to an element, unless somebody types elsewhere at this moment.
+export function takeFocus(element) {
+  const active = document.activeElement;
+  const types = active?.matches?.("input, textarea, select, [contenteditable='true']") ?? false;
+  if (element && !types) element.focus();
+}
+
 let count = 0;
 
 // An id that no other element of the document has.

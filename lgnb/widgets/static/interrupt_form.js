@@ -2,7 +2,7 @@
 
 import { interruptsOf, assistantOf } from "./api.js";
 import { answerOf, needs, readFree, reading, wordFor } from "./answers.js";
-import { append, button, empty, h, problem, replace, uid } from "./dom.js";
+import { append, button, empty, h, problem, replace, takeFocus, uid } from "./dom.js";
 import { jsonView } from "./json_view.js";
 import { markdown } from "./markdown.js";
 import { schemaForm, schemaOf } from "./schema_form.js";
@@ -45,7 +45,7 @@ class InterruptForm {
       this.questions.map(({ element }) => element), this.problems, h("div", { class: "lg-buttons" }, this.submit));
     this.label();
     this.live?.say(isOne ? "The graph waits for your answer." : `The graph waits for ${this.interrupts.length} answers.`);
-    if (this.focus) this.element.querySelector(".lg-ask-body :is(input, select, textarea)")?.focus({ preventScroll: false });
+    if (this.focus) takeFocus(this.element.querySelector(".lg-ask-body :is(input, select, textarea)"));
   }
 
   // The button says what it will do.

@@ -15,8 +15,8 @@ export function stateEditor(root, context, options) {
 }
 
 class StateEditor {
-  constructor({ api, live }, { thread, checkpoint, assistant, state, onsaved, oncancel }) {
-    Object.assign(this, { api, live, thread, checkpoint, assistant, state, onsaved, oncancel });
+  constructor({ api, live }, { thread, checkpoint, assistant, state, onsaved, oncancel, focus = false }) {
+    Object.assign(this, { api, live, thread, checkpoint, assistant, state, onsaved, oncancel, focus });
     this.element = h("form", { class: "lg-editor", "aria-label": "Edit the state", onsubmit: (event) => { event.preventDefault(); this.save(); } }, h("p", { class: "lg-quiet" }, "Loading…"));
   }
 
@@ -51,7 +51,7 @@ class StateEditor {
       h("div", { class: "lg-compose-row" }, h("label", {}, "Written as ", this.asNode)),
       h("p", { class: "lg-hint" }, "The graph goes on after that node. The old checkpoint stays as it is."), this.problems,
       h("div", { class: "lg-buttons" }, this.submit, this.oncancel && button("Cancel", () => this.oncancel())));
-    this.form.focus();
+    if (this.focus) this.form.focus();
   }
 
   async save() {

@@ -174,7 +174,7 @@ class ThreadView {
     this.editor?.destroy();
     replace(below);
     this.editor = stateEditor(below, this.context, {
-      thread: this.thread, assistant: assistantOf(this.row), state,
+      thread: this.thread, assistant: assistantOf(this.row), state, focus: true,
       oncancel: () => { this.editor.destroy(); this.editor = null; },
       onsaved: async (id) => {
         this.wanted = id;

@@ -55,7 +55,7 @@ def test_the_page_asks_for_a_login_and_its_files_may_be_kept_for_ever(lab: Any) 
     page = httpx.get(f"{lab.url}/studio", headers={"Authorization": f"token {lab.token}"})
     [script] = re.findall(r'src="([^"]+)"', page.text)
     file = httpx.get(f"{lab.url}/{script}")
-    other = httpx.get(f"{lab.url}/{script.replace('page.js', '..%2fstudio.html')}")
+    other = httpx.get(f"{lab.url}/{script.replace('page.js', 'loader.js')}")
 
     assert stranger.status_code == 302
     assert "/login" in stranger.headers["location"]
