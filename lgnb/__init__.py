@@ -9,35 +9,63 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import client, widgets
-    from .client import assistants, threads
-    from .client.connect import connect
-    from .client.runs import Run, arun, resume, run, start
+    from .client import assistants, crons, store, threads, webhooks
+    from .client import past_runs as runs
+    from .client.connect import aconnect, connect, server
+    from .client.runs import Run, aresume, arun, astart, resume, run, start
+    from .kernel.evaluation import evaluate
+    from .kernel.replaying import replay
+    from .kernel.serving import serve, unserve
 
 __all__ = [
     "Run",
     "__version__",
+    "aconnect",
+    "aresume",
     "arun",
     "assistants",
+    "astart",
     "client",
     "connect",
+    "crons",
+    "evaluate",
+    "replay",
     "resume",
     "run",
+    "runs",
+    "serve",
+    "server",
     "start",
+    "store",
     "threads",
+    "unserve",
+    "webhooks",
     "widgets",
 ]
 
 # Public name to the module it lives in; an empty attribute means the module itself.
 _LAZY = {
     "Run": ("lgnb.client.runs", "Run"),
+    "aconnect": ("lgnb.client.connect", "aconnect"),
+    "aresume": ("lgnb.client.runs", "aresume"),
     "arun": ("lgnb.client.runs", "arun"),
     "assistants": ("lgnb.client.assistants", ""),
+    "astart": ("lgnb.client.runs", "astart"),
     "client": ("lgnb.client", ""),
     "connect": ("lgnb.client.connect", "connect"),
+    "crons": ("lgnb.client.crons", ""),
+    "evaluate": ("lgnb.kernel.evaluation", "evaluate"),
+    "replay": ("lgnb.kernel.replaying", "replay"),
     "resume": ("lgnb.client.runs", "resume"),
     "run": ("lgnb.client.runs", "run"),
+    "runs": ("lgnb.client.past_runs", ""),
+    "serve": ("lgnb.kernel.serving", "serve"),
+    "server": ("lgnb.client.connect", "server"),
     "start": ("lgnb.client.runs", "start"),
+    "store": ("lgnb.client.store", ""),
     "threads": ("lgnb.client.threads", ""),
+    "unserve": ("lgnb.kernel.serving", "unserve"),
+    "webhooks": ("lgnb.client.webhooks", ""),
     "widgets": ("lgnb.widgets", ""),
 }
 

@@ -12,6 +12,7 @@ LgnbError
 │   └── GraphNotFound
 ├── Conflict                  the thing exists, but not in a state that allows this (409)
 │   ├── AlreadyExists
+│   ├── GraphTaken            another kernel, or langgraph.json, serves a graph of this name
 │   ├── RunConflict
 │   └── ThreadBusy
 ├── GraphLoadError            a graph of langgraph.json could not be imported or built (424)
@@ -22,6 +23,7 @@ LgnbError
 │   ├── WorkerUnavailable
 │   └── EmbeddingFailed       the embedding function of the store raised, or gave no vectors
 ├── CommandRefused            a command of the thread protocol that makes no sense (200 with an error inside)
+├── SealedValue               a stored value is encrypted, and cannot be opened with what is configured (503)
 ├── LeaseLost                 this attempt of a run is no longer the current one
 ├── SettingsError             a setting is wrong; the start stops with this sentence
 ├── EmbeddedError             the private Postgres or Valkey could not be started
@@ -53,14 +55,14 @@ class NotFound(LgnbError):
 
 
 class AssistantNotFound(NotFound):
-    def __init__(self, assistant_id: object) -> None:
-        super().__init__(f"Assistant {assistant_id} does not exist.")
+    def __init__(self, assistant_id: object, *, fix: str = "") -> None:
+        super().__init__(f"Assistant {assistant_id} does not exist. {fix}".rstrip())
         self.assistant_id = assistant_id
 
 
 class ThreadNotFound(NotFound):
-    def __init__(self, thread_id: object) -> None:
-        super().__init__(f"Thread {thread_id} does not exist.")
+    def __init__(self, thread_id: object, *, fix: str = "") -> None:
+        super().__init__(f"Thread {thread_id} does not exist. {fix}".rstrip())
         self.thread_id = thread_id
 
 
@@ -90,12 +92,20 @@ class AlreadyExists(Conflict):
     """A thing with this id exists and the caller asked to raise."""
 
 
+class GraphTaken(Conflict):
+    """A kernel wants to serve a graph under a name that somebody else serves."""
+
+
 class RunConflict(Conflict):
     """A run was refused because another one is pending or running on its thread."""
 
 
 class ThreadBusy(Conflict):
     """The thread cannot be changed while a run is pending or running on it."""
+
+
+class SealedValue(LgnbError):
+    """A stored value is encrypted with something else than this server is given."""
 
 
 class GraphLoadError(LgnbError):
@@ -188,3 +198,14 @@ class RunFailed(LgnbError):
         self.traceback = traceback
         self.node = node
         self.run = run
+
+
+def error_named(name: str, text: str, *, otherwise: type[LgnbError] = LgnbError) -> LgnbError:
+    """An error of this tree by the name of its class, as another process told it."""
+    kind = globals().get(name)
+    if not (isinstance(kind, type) and issubclass(kind, LgnbError)):
+        kind = otherwise
+    error = kind.__new__(kind)
+    # Some errors take facts instead of a text; here only the text is known.
+    Exception.__init__(error, text or name)
+    return error

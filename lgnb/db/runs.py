@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg.types.json import Json, Jsonb
 
-from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunStatus
+from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunStatus, RunWatch
 from .repository import Repository, raw_json
 
 
@@ -25,17 +25,6 @@ class RunInFlight:
 class ReturnedRun:
     run_id: UUID
     graph_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunWatch:
-    """How a run that a worker holds stands in the table."""
-
-    run_id: UUID
-    attempt: int
-    status: RunStatus
-    cancel_action: CancelAction | None
-    cancel_reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +64,7 @@ class RunCounts:
     n_running: int
     pending_runs_wait_time_max_secs: float
     pending_runs_wait_time_med_secs: float
+    pending_unblocked_runs_wait_time_max_secs: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +127,10 @@ class RunRepository(Repository):
             suspect_after=suspect_after,
             suspect=suspect,
         )
+
+    async def held(self, worker_id: UUID) -> list[ClaimedRun]:
+        """Runs that a worker has in hand."""
+        return await self._all(ClaimedRun, "run_held", worker_id=worker_id)
 
     async def next_due_seconds(self, graph_ids: list[str]) -> float | None:
         return await self._scalar("run_next_due_seconds", graph_ids=graph_ids)

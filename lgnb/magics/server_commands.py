@@ -1,4 +1,4 @@
-"""`%lg status`, `connect`, `assistants`, `assistant`, `graph`, and the help texts."""
+"""`%lg status` and `connect`, and the help texts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
-from ..client import assistants as client
 from ..client.connect import connect as use_server
+from ..client.live_graphs import described, live_graphs
 from ..client.render import is_live
 from ..client.session import current_session
 from ..client.tables import Table
 from ..errors import LgnbError
-from .live import say
-from .parsing import Arguments
-from .views import drawn
+from .parsing import Arguments, Command, Flag, Group
 
 
 class Help:
@@ -51,6 +49,7 @@ def status(shell: Any, arguments: Arguments) -> Table:
             rows.append(_row("version", f"{info.get('version')}, langgraph {info.get('langgraph_py_version')}"))
         rows.extend(_workers(connection))
         rows.append(_row("assistants", ", ".join(names) or "none"))
+        rows.extend(_row("live graph", described(one)) for one in live_graphs(connection))
         rows.extend(_row("failed graph", f"{one.get('graph_id')}: {one.get('error')}") for one in _failed(info))
         rows.append(_row("assistant", session.assistant or "none chosen yet"))
         thread = session.aliases.name("thread", session.thread_id) if session.thread_id else "none yet"
@@ -70,27 +69,6 @@ def connect(shell: Any, arguments: Arguments) -> Table:
             raise UsageError(f"The environment variable {variable} is not set; put the key of the server there")
         use_server(arguments.words[0], api_key=os.environ.get(variable) or None)
     return status(shell, Arguments((), "", {}))
-
-
-def assistants(shell: Any, arguments: Arguments) -> Table:
-    """What this server can run."""
-    return client.list()
-
-
-def assistant(shell: Any, arguments: Arguments) -> None:
-    """Choose the current assistant."""
-    if not arguments.words:
-        raise UsageError("Say which assistant: %lg assistant NAME; %lg assistants lists them")
-    row = client.use(arguments.words[0])
-    say(f"The current assistant is {arguments.words[0]} (graph {row['graph_id']}).")
-
-
-def graph(shell: Any, arguments: Arguments) -> Any:
-    """The drawing of a graph."""
-    name = arguments.words[0] if arguments.words else current_session().assistant
-    if name is None:
-        raise UsageError("Say which graph: %lg graph NAME; %lg assistants lists them")
-    return drawn(name, xray=bool(arguments.flag("xray")))
 
 
 def _row(what: str, value: str) -> dict[str, str]:
@@ -113,3 +91,24 @@ def _workers(connection: Any) -> list[dict[str, str]]:
 def _failed(info: Any) -> list[dict[str, Any]]:
     own = info.get("lgnb") if isinstance(info, dict) else None
     return list(own.get("failed_graphs") or []) if isinstance(own, dict) else []
+
+
+GROUP = Group(
+    "Where am I",
+    (
+        Command(
+            name="status",
+            run=status,
+            help="where am I: server, assistants, current thread; also %lg alone",
+            flags=(Flag(name="verbose", short="v", help="also say where the server was looked for"),),
+        ),
+        Command(
+            name="connect",
+            run=connect,
+            usage="[URL]",
+            words=1,
+            help="use the server at this address; without one, search again",
+            flags=(Flag(name="key-env", value="NAME", help="environment variable that holds the key (LGNB_API_KEY)"),),
+        ),
+    ),
+)

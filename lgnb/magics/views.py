@@ -12,7 +12,7 @@ from ..client.cells import mark_shown
 from ..client.drawing import Drawing
 from ..client.render import is_live
 from ..client.runs import Run
-from .parsing import Arguments
+from .parsing import Arguments, Command, Group
 
 
 def studio(shell: Any, arguments: Arguments) -> Any:
@@ -53,3 +53,6 @@ def ask_below(run: Run) -> None:
 def shows_widgets() -> bool:
     """Whether a person watches through a front end that is connected to a kernel."""
     return is_live() and getattr(get_ipython(), "kernel", None) is not None
+
+
+GROUP = Group("Views", (Command(name="studio", run=studio, help="the whole workbench as a widget"),))

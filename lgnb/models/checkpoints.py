@@ -5,7 +5,7 @@ No value in here is ever a revived object; the codec makes these from objects, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,14 @@ class Blob:
 
     type: str
     data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevivalConfig:
+    """Types that the configuration lets checkpoints be revived to, besides those that graphs declare."""
+
+    json_types: tuple[Sequence[str], ...] = ()
+    msgpack_types: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +154,14 @@ class DeltaHistory:
 
     seed: Blob | None
     writes: tuple[SavedWrite, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTraces:
+    """What a run has saved so far: a checkpoint, and answers to interrupts, by task with the ids they answer."""
+
+    has_checkpoint: bool
+    resumed_interrupts: Mapping[UUID, list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

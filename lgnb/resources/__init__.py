@@ -11,6 +11,7 @@ from ..queue import Queue
 from ..queue.bells import Bells
 from ..queue.calls import Calls
 from ..queue.events import EventLog
+from ..queue.news import NewsChannel
 from ..queue.signals import Signals
 from ..queue.thread_log import ThreadLog
 from ..queue.thread_updates import ThreadUpdates
@@ -21,8 +22,10 @@ from .cancellation import Cancellation
 from .changes import Changes
 from .crons import Crons
 from .endings import Endings
+from .kernel_workers import KernelWorkers
 from .leases import Leases
 from .runs import Runs
+from .state_updates import StateUpdates
 from .store import Store
 from .streams import RunStreams
 from .system import System
@@ -41,6 +44,7 @@ class Resources:
 
     assistants: Assistants
     threads: Threads
+    state_updates: StateUpdates
     runs: Runs
     thread_commands: ThreadCommands
     thread_protocol: ThreadProtocol
@@ -48,6 +52,7 @@ class Resources:
     changes: Changes
     crons: Crons
     leases: Leases
+    kernel_workers: KernelWorkers
     store: Store
     webhooks: Webhooks
     system: System
@@ -58,10 +63,12 @@ class Resources:
     signals: Signals
     calls: Calls
     bells: Bells
+    news: NewsChannel
 
     async def close(self) -> None:
         """Stop listening; the pools belong to whoever opened them."""
         await self.changes.stop()
+        await self.news.stop()
         await self.bells.stop()
         await self.signals.stop()
 
@@ -75,42 +82,51 @@ async def build_resources(
     events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds)
     wakeups, signals, calls, bells = WakeUps(queue), Signals(queue), Calls(queue), Bells(queue)
     bells.start()
+    news = NewsChannel(queue)
     thread_log = ThreadLog(queue, ttl_seconds=settings.stream_ttl_seconds, most_kept=settings.protocol_buffer)
     updates = ThreadUpdates(queue, ttl_seconds=settings.stream_ttl_seconds)
     endings = Endings(events=events, thread_log=thread_log)
-    cancellation = Cancellation(database, signals=signals, endings=endings)
+    cancellation = Cancellation(database, signals=signals, endings=endings, news=news)
     streams = RunStreams(database, events=events, bells=bells)
     store = Store(database, config=configuration.store)
     await store.prepare()
     webhooks = Webhooks(database, config=configuration.webhooks)
     ttl = configuration.thread_ttl
-    threads = Threads(database, storage=storage, calls=calls, updates=updates, cancellation=cancellation, ttl=ttl)
+    threads = Threads(
+        database, storage=storage, calls=calls, updates=updates, cancellation=cancellation, news=news, ttl=ttl
+    )
     runs = Runs(
         database,
         wakeups=wakeups,
         cancellation=cancellation,
         streams=streams,
         webhooks=webhooks,
+        news=news,
         default_ttl=ttl.default,
     )
+    assistants = Assistants(database, threads=threads, cancellation=cancellation)
+    leases = Leases(
+        database,
+        storage=storage,
+        endings=endings,
+        wakeups=wakeups,
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+        webhooks=webhooks,
+        news=news,
+    )
     return Resources(
-        assistants=Assistants(database, threads=threads, cancellation=cancellation),
+        assistants=assistants,
         threads=threads,
+        state_updates=StateUpdates(threads=threads, storage=storage),
         runs=runs,
         thread_commands=ThreadCommands(runs=runs, threads=threads),
         thread_protocol=ThreadProtocol(database, log=thread_log, bells=bells, endings=endings),
         thread_streams=ThreadStreams(database, events=events, updates=updates, bells=bells),
         changes=Changes(database),
         crons=Crons(database, runs=runs, webhooks=webhooks),
-        leases=Leases(
-            database,
-            storage=storage,
-            endings=endings,
-            wakeups=wakeups,
-            lease_seconds=settings.lease_seconds,
-            max_attempts=settings.max_attempts,
-            webhooks=webhooks,
-        ),
+        leases=leases,
+        kernel_workers=KernelWorkers(database, assistants=assistants, leases=leases, signals=signals),
         store=store,
         webhooks=webhooks,
         system=System(database, queue=queue, settings=settings, store=store),
@@ -121,4 +137,5 @@ async def build_resources(
         signals=signals,
         calls=calls,
         bells=bells,
+        news=news,
     )

@@ -28,6 +28,7 @@ class Acceptance:
     run: Run
     graph_id: str
     stopped: list[UUID]
+    is_new_thread: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from ..db.database import Connection, Database
-from ..db.runs import RunInFlight, RunRepository, RunWatch
+from ..db.runs import RunInFlight, RunRepository
 from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
 from ..errors import (
@@ -21,9 +21,11 @@ from ..errors import (
 )
 from ..failpoints import failpoint
 from ..models.ids import new_id
-from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus
+from ..models.news import RunNews, ThreadNews
+from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus, RunWatch
 from ..models.streams import StreamEvent
 from ..models.threads import Thread, ThreadTtl
+from ..queue.news import NewsChannel
 from ..queue.wakeups import WakeUps
 from .acceptance import Acceptance, assistant_of, prepare, refuse_second_answer
 from .cancellation import Cancellation, delete_run
@@ -42,6 +44,7 @@ class Runs:
         cancellation: Cancellation,
         streams: RunStreams,
         webhooks: Webhooks,
+        news: NewsChannel,
         default_ttl: ThreadTtl | None,
     ) -> None:
         self._database = database
@@ -49,6 +52,7 @@ class Runs:
         self._cancellation = cancellation
         self._streams = streams
         self._webhooks = webhooks
+        self._news = news
         self._default_ttl = default_ttl
 
     async def create(
@@ -75,13 +79,19 @@ class Runs:
         await self.announce([acceptance])
         return shown(acceptance.run)
 
-    async def create_batch(self, requests: list[RunRequest], *, request_id: str | None = None) -> list[Run]:
+    async def create_batch(
+        self,
+        requests: list[RunRequest],
+        *,
+        request_id: str | None = None,
+        headers_configurable: dict[str, str] | None = None,
+    ) -> list[Run]:
         """Accept several stateless runs: all of them or none."""
         for url in {request.webhook for request in requests}:
             await self._webhooks.check(url)
         async with self._database.transaction() as connection:
             accepted = [
-                await self._accept(connection, None, request, request_id=request_id, headers=None)
+                await self._accept(connection, None, request, request_id=request_id, headers=headers_configurable)
                 for request in requests
             ]
         await self.announce(accepted)
@@ -204,6 +214,12 @@ class Runs:
         """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""
         failpoint("after_accept")
         for acceptance in accepted:
+            run = acceptance.run
+            if acceptance.is_new_thread:
+                self._news.tell(ThreadNews(action="created", thread_id=run.thread_id))
+            self._news.tell(
+                RunNews(action="created", run_id=run.run_id, thread_id=run.thread_id, graph_id=acceptance.graph_id)
+            )
             try:
                 await self._wakeups.ring(acceptance.graph_id)
             except QueueUnavailable:
@@ -275,7 +291,7 @@ class Runs:
             after_seconds=request.after_seconds,
         )
         stopped = await self._supersede(connection, in_flight, request.multitask_strategy, by=run_id)
-        return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped)
+        return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped, is_new_thread=existing is None)
 
     async def _supersede(
         self, connection: Connection, in_flight: Sequence[Run], strategy: MultitaskStrategy, *, by: UUID

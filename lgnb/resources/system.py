@@ -11,6 +11,7 @@ from uuid import UUID
 from .._version import __version__
 from ..db.database import Database
 from ..db.runs import RunRepository
+from ..db.webhooks import WebhookRepository
 from ..db.workers import WorkerRepository
 from ..errors import DatabaseUnavailable, QueueUnavailable
 from ..queue import Queue
@@ -37,7 +38,8 @@ class System:
                 workers = await WorkerRepository(connection).live()
         except DatabaseUnavailable:
             return False
-        return bool(workers) or self._settings.workers == 0
+        # A kernel executes its own graphs only.
+        return any(worker.kernel is None for worker in workers) or self._settings.workers == 0
 
     async def health(self) -> dict[str, str]:
         """Each dependency as "healthy" or "unhealthy"."""
@@ -81,6 +83,7 @@ class System:
         async with self._database.connection() as connection:
             counts = await RunRepository(connection).counts()
             workers = await WorkerRepository(connection).live()
+            backlog = await WebhookRepository(connection).backlog()
         self._active = counts.n_running
         jobs = sum(worker.jobs for worker in workers)
         return {
@@ -89,9 +92,17 @@ class System:
                 "n_running": counts.n_running,
                 "pending_runs_wait_time_max_secs": counts.pending_runs_wait_time_max_secs,
                 "pending_runs_wait_time_med_secs": counts.pending_runs_wait_time_med_secs,
+                "pending_unblocked_runs_wait_time_max_secs": counts.pending_unblocked_runs_wait_time_max_secs,
             },
-            "workers": {"max": jobs, "active": counts.n_running, "available": max(jobs - counts.n_running, 0)},
+            "workers": {
+                "alive": len(workers),
+                "max": jobs,
+                "active": counts.n_running,
+                "available": max(jobs - counts.n_running, 0),
+            },
+            "webhooks": {"n_pending": backlog.n_pending, "oldest_pending_secs": backlog.oldest_secs},
             "postgres": self._database.pool_stats(),
+            "redis": self._queue.pool_stats(),
         }
 
     async def workers(self) -> dict[str, Any]:

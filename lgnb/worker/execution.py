@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.runnables import RunnableConfig
 from langgraph._internal._constants import CONFIG_KEY_STREAM_MESSAGES_V2
 from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
 
+from .. import telemetry
 from ..checkpoints.revivable import revivable_types
 from ..checkpoints.saver import Saver
 from ..checkpoints.tasks import tasks_of_event
@@ -26,8 +27,10 @@ from ..graphs.sources import GraphSource
 from ..graphs.tracebacks import user_traceback
 from ..json_encoding import describe_error, encode
 from ..models.checkpoints import CheckpointKey, NextTasks
-from ..models.runs import ClaimedRun, RunStatus
+from ..models.runs import ClaimedRun, Ending
 from .inputs import run_config, run_context, without_dropped
+from .langsmith_trace import langsmith_trace
+from .node_spans import RunTrace
 from .transformers import Transformers, Triple
 from .translation import EventTranslator
 
@@ -56,21 +59,6 @@ class RunReturned(Exception):
     """The attempt stopped in good order, or for want of a database; another one shall go on with it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How an attempt ended. `result` is the JSON text for waiting callers.
-
-    `live_values` is the JSON text of the state's values where the rows alone do not tell them: tasks of the open
-    superstep have finished, or, with `live_values_saved`, the checkpoint holds the value of a delta channel in parts.
-    """
-
-    status: RunStatus
-    result: bytes
-    error: dict[str, Any] | None = None
-    live_values: bytes | None = None
-    live_values_saved: bool = False
-
-
 class Execution:
     """`run` on the graph's loop; `stop` and `drain` from any thread.
 
@@ -80,6 +68,7 @@ class Execution:
         goes_on: an earlier attempt has saved a checkpoint, from which this one goes on.
         publish: takes (event name, JSON); safe to call from any thread.
         report: observes everything that the graph yields; None for a run whose thread nobody can watch.
+        on_error: is shown the exception that ends the run, on the graph's loop.
     """
 
     def __init__(
@@ -93,6 +82,7 @@ class Execution:
         publish: Callable[[str, bytes], None],
         report: Report | None = None,
         store: Any = None,
+        on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._claimed = claimed
         self._source = source
@@ -102,6 +92,7 @@ class Execution:
         self._publish = publish
         self._report = report
         self._store = store
+        self._on_error = on_error
         self._control = RunControl()
         self._task: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -114,6 +105,7 @@ class Execution:
         self._open_tasks = 0
         self._live_values: bytes | None = None
         self._live_values_saved = False
+        self._trace: RunTrace | None = None
 
     @property
     def stopped(self) -> StopReason | None:
@@ -158,8 +150,16 @@ class Execution:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         if self._stop is not None:
             return self.stopped_ending()
+        if not telemetry.is_traced():
+            return await self._attempt()
+        self._trace = RunTrace(self._claimed)
+        with self._trace:
+            return await self._attempt()
+
+    async def _attempt(self) -> Ending:
         try:
-            await self._execute()
+            with langsmith_trace(self._claimed.kwargs["config"].get("configurable") or {}) as callbacks:
+                await self._execute(callbacks)
         except asyncio.CancelledError:
             if self._stop is None:
                 raise RunReturned from None
@@ -213,8 +213,13 @@ class Execution:
             if isinstance(cause, NotReady) and not isinstance(cause, DatabaseFull):
                 logger.warning("Run %s goes back to the queue: %s", self._claimed.run_id, cause)
                 raise RunReturned from error
+        if self._trace is not None:
+            self._trace.fail(error)
         described = describe_error(error)
-        logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
+        if self._on_error is None:
+            logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
+        else:
+            self._on_error(error)
         self._publish("error", encode({**described, "traceback": user_traceback(error)}))
         return Ending(
             status="error",
@@ -224,9 +229,11 @@ class Execution:
             live_values_saved=self._live_values_saved,
         )
 
-    async def _execute(self) -> None:
+    async def _execute(self, callbacks: list[BaseCallbackHandler]) -> None:
         kwargs = self._claimed.kwargs
         config = run_config(self._claimed, goes_on=self._goes_on)
+        if watching := [*(self._trace.callbacks if self._trace else ()), *callbacks]:
+            config["callbacks"] = watching
         context = kwargs.get("context")
         translator = EventTranslator(stream_modes=kwargs["stream_mode"], subgraphs=kwargs["subgraphs"])
         async with self._source.open(

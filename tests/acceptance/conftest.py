@@ -98,12 +98,17 @@ class MakeServer(Protocol):
         environment: dict[str, str] | None = None,
         home: Path | None = None,
         ready: bool = True,
+        cwd: Path | None = None,
+        program: tuple[str, ...] = (),
     ) -> ServerProcess: ...
 
 
 @pytest.fixture(scope="session")
 def make_server(make_data_dir: Callable[[], Path]) -> Iterator[MakeServer]:
-    """`graphs` names a langgraph.json; `command` may also be ("jupyter_server",), a usual Jupyter server."""
+    """`graphs` names a langgraph.json; `command` may also be ("jupyter_server",), a usual Jupyter server.
+
+    `program` is what runs the command in `cwd`, where it is not this Python in the server's home.
+    """
     started: list[ServerProcess] = []
 
     def make(
@@ -113,14 +118,23 @@ def make_server(make_data_dir: Callable[[], Path]) -> Iterator[MakeServer]:
         environment: dict[str, str] | None = None,
         home: Path | None = None,
         ready: bool = True,
+        cwd: Path | None = None,
+        program: tuple[str, ...] = (),
     ) -> ServerProcess:
         home = home or make_data_dir()
         variables = os.environ | _places(home) | ({"LGNB_CONFIG": str(graphs)} if graphs else {}) | (environment or {})
         token = variables.get("LGNB_TOKEN", "secret")
         with open(home / "log", "ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", *command, "--port=0", *_options_of(command, token), *options],
-                cwd=home,
+                [
+                    *(program or (sys.executable, "-P")),
+                    "-m",
+                    *command,
+                    "--port=0",
+                    *_options_of(command, token),
+                    *options,
+                ],
+                cwd=cwd or home,
                 env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -16,16 +16,21 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.auth import User
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
+from opentelemetry.trace import Span
 from pydantic import BaseModel
 from tornado.web import HTTPError
 
+from lgnb import telemetry
 from lgnb.errors import InvalidRequest, LgnbError, NotReady
 from lgnb.json_encoding import encode
 from lgnb.loopback import RUN_HEADER
 from lgnb.models.pages import Page
 from lgnb.resources import Resources
+from lgnb.telemetry import passed_on
 
 from .. import parsing
+from ..configurables import configurables_of, picked
+from ..cors import answer_headers, preflight
 from ..host import Host
 from ..keys import authorization_secret, same_secret
 from ..refusals import refusal
@@ -56,6 +61,7 @@ class LgnbHandler(APIHandler):
 
     # The run whose graph sent this request through its worker. Nobody without the key of workers can name one.
     calling_run: UUID | None = None
+    _span: Span | None = None
 
     def initialize(self, host: Host, routes: Mapping[str, Route]) -> None:
         self.host = host
@@ -72,11 +78,12 @@ class LgnbHandler(APIHandler):
     # Who is calling, and may they?
 
     async def prepare(self) -> None:
+        self._begin_span()
         self._accept_key()
         await super().prepare()
         if self._finished or self.request.method == "OPTIONS":
             return
-        route = self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
+        route = self._route
         if not (route and route.public):
             # Jupyter itself only asks for a user when allow_unauthenticated_access is off.
             if not self.logged_in:
@@ -87,6 +94,26 @@ class LgnbHandler(APIHandler):
         if len(self.request.body) > self.host.settings.max_body_bytes:
             raise HTTPError(413, f"The body is larger than {self.host.settings.max_body_bytes} bytes.")
         self._read_ids()
+
+    def _begin_span(self) -> None:
+        if not telemetry.is_traced():
+            return
+        route = self._route
+        attributes = {"http.request.method": str(self.request.method), "lgnb.request_id": self.request_id}
+        if route is not None:
+            attributes["http.route"] = route.path
+        name = f"{self.request.method} {route.path if route else 'unknown'}"
+        self._span = telemetry.begin_request(name, self.request.headers, attributes)
+
+    def on_finish(self) -> None:
+        if self._span is not None:
+            telemetry.end_request(self._span, self.get_status())
+            self._span = None
+        super().on_finish()
+
+    @property
+    def _route(self) -> Route | None:
+        return self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
 
     def _accept_key(self) -> None:
         """Take a key of this server, or Jupyter's token, from x-api-key; leave everything else to Jupyter.
@@ -144,6 +171,11 @@ class LgnbHandler(APIHandler):
         """Tell in a header which fields of the body mean nothing here."""
         if fields:
             self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(fields))
+
+    def configurables(self) -> dict[str, Any]:
+        """What the configurable of a run or a graph takes from the headers of this request."""
+        rule = self.host.http.configurable_headers
+        return configurables_of(self.request.headers, rule) | passed_on(self._span, self.request.headers)
 
     def query_flag(self, name: str) -> bool:
         """Whether a query parameter says true, yes or 1."""
@@ -222,6 +254,12 @@ class LgnbHandler(APIHandler):
         self.set_status(told.status)
         self.finish(encode(told.body))
 
+    def _log(self) -> None:
+        super()._log()
+        if told := picked(self.request.headers, self.host.http.logging_headers):
+            shown = " ".join(f"{name}={encode(value).decode()}" for name, value in sorted(told.items()))
+            logger.info("%s %s %d %s", self.request.method, self.request.path, self.get_status(), shown)
+
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
     ) -> None:
@@ -233,7 +271,11 @@ class LgnbHandler(APIHandler):
     # From where may a browser ask?
 
     def set_cors_headers(self) -> None:
-        """Only what allow_origin and allow_origin_pat grant; a token in the request grants nothing."""
+        """Only what allow_origin and allow_origin_pat grant, or `http.cors`; a token in the request grants nothing."""
+        if self.host.http.cors is not None:
+            for name, value in answer_headers(self.host.http.cors, self.get_origin() or "").items():
+                self.set_header(name, value)
+            return
         origin = self._granted_origin()
         if origin is None:
             return
@@ -243,6 +285,11 @@ class LgnbHandler(APIHandler):
             self.set_header("Vary", "Origin")
         if self.allow_credentials:
             self.set_header("Access-Control-Allow-Credentials", "true")
+
+    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
+        """Whether pages of the request's origin may call at all."""
+        cors, origin = self.host.http.cors, self.get_origin()
+        return bool(cors and origin and cors.grants(origin)) or super().check_origin(origin_to_satisfy_tornado)
 
     def _granted_origin(self) -> str | None:
         origin = self.get_origin()
@@ -259,6 +306,13 @@ class LgnbHandler(APIHandler):
     @allow_unauthenticated
     def options(self, *args: Any, **kwargs: Any) -> None:
         """The preflight of a browser."""
+        if self.host.http.cors is not None:
+            told = preflight(self.host.http.cors, self.get_origin() or "", self.request.headers)
+            for name, value in told.headers.items():
+                self.set_header(name, value)
+            self.set_status(told.status)
+            self.finish(told.text, set_content_type="text/plain; charset=utf-8")
+            return
         self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
         self.set_header("Access-Control-Allow-Headers", _ALLOWED_HEADERS)
         self.set_header("Access-Control-Max-Age", "600")

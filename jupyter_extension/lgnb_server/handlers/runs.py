@@ -16,7 +16,6 @@ from lgnb.models.streams import StreamEvent
 
 from .. import parsing, sse
 from ..bodies import RunColumn, RunCreate, RunsCancel, cancel_action
-from ..configurables import configurables_of
 from ..projection import project, row_of
 from ..streaming import ClientGone, logger, relay_events, relay_result
 from .base import LgnbHandler
@@ -37,7 +36,7 @@ class RunHandlerBase(LongAnswerHandler):
             thread_id,
             body.as_request(),
             request_id=self.request_id,
-            headers_configurable=configurables_of(self.request.headers),
+            headers_configurable=self.configurables(),
         )
         return run, body
 
@@ -171,7 +170,9 @@ class RunBatchHandler(RunHandlerBase):
         bodies, ignored = parsing.read_models(RunCreate, self.request.body)
         self.name_ignored(ignored)
         runs = await self.resources.runs.create_batch(
-            [body.as_request() for body in bodies], request_id=self.request_id
+            [body.as_request() for body in bodies],
+            request_id=self.request_id,
+            headers_configurable=self.configurables(),
         )
         self.answer(runs)
 

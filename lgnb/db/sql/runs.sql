@@ -99,6 +99,14 @@ WHERE status = 'pending'
     AND created_at > clock_timestamp()
     AND graph_id = ANY(%(graph_ids)s)
 
+-- run_held --
+-- Runs that a worker has in hand.
+SELECT run_id, thread_id, assistant_id, graph_id, metadata, kwargs, attempt,
+    attempt - 1 - returned AS failed_attempts, created_at
+FROM runs
+WHERE worker_id = %(worker_id)s
+    AND status = 'running'
+
 -- run_finish --
 -- Ends an attempt; an empty result means the lease was lost.
 UPDATE runs
@@ -223,7 +231,12 @@ SELECT
     ), 0)::double precision AS pending_runs_wait_time_max_secs,
     coalesce(percentile_cont(0.5) WITHIN GROUP (
         ORDER BY extract(epoch FROM clock_timestamp() - created_at)::double precision
-    ) FILTER (WHERE status = 'pending' AND created_at <= clock_timestamp()), 0) AS pending_runs_wait_time_med_secs
+    ) FILTER (WHERE status = 'pending' AND created_at <= clock_timestamp()), 0) AS pending_runs_wait_time_med_secs,
+    coalesce(max(extract(epoch FROM clock_timestamp() - created_at)) FILTER (
+        WHERE status = 'pending'
+            AND created_at <= clock_timestamp()
+            AND NOT EXISTS (SELECT 1 FROM runs busy WHERE busy.thread_id = runs.thread_id AND busy.status = 'running')
+    ), 0)::double precision AS pending_unblocked_runs_wait_time_max_secs
 FROM runs
 WHERE status IN ('pending', 'running')
 

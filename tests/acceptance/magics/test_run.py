@@ -132,6 +132,21 @@ def test_interrupting_the_kernel_cancels_the_run(notebook: Any, lgnb_server: Any
     _wait_for_status(lgnb_server, notebook.value("_lg.thread_id"), "interrupted")
 
 
+def test_interrupting_a_run_that_still_waits_for_its_turn_cancels_it(notebook: Any, lgnb_server: Any) -> None:
+    """A run behind a busy thread is cancelled as well, and the cell says what it waited for."""
+    notebook.run("%lg run agent --background --context token_delay=0.5 Why is the sky blue?")
+
+    seen = notebook.run(
+        "%lg run agent hello", interrupt_when=lambda seen: "waits for its turn" in seen.text, timeout=20
+    )
+
+    assert seen.error is not None
+    assert seen.error["ename"] == "KeyboardInterrupt"
+    assert "agent · thread#1 · run#2 · cancelled" in seen.text
+    _wait_for_status(lgnb_server, notebook.value("_lg.thread_id"), "interrupted")
+    notebook.run("%lg cancel run#1")
+
+
 def test_interrupting_an_awaited_run_cancels_it_too(notebook: Any, lgnb_server: Any) -> None:
     """`await lgnb.arun` obeys the stop button, and the kernel lives on."""
     notebook.run("import lgnb\nseen = []")
@@ -156,6 +171,20 @@ def test_a_background_run_is_waited_for_later(notebook: Any) -> None:
 
     assert seen.text.startswith("agent · thread#1 · run#1 · success")
     assert "Rayleigh" in seen.text
+
+
+def test_a_run_that_works_can_be_looked_at_without_waiting_for_it(notebook: Any) -> None:
+    """What it said so far, what its nodes do, and its events: at once, even while it goes on speaking."""
+    notebook.run("%lg run agent --background --context token_delay=0.2 Why is the sky blue?")
+    deadline = time.monotonic() + 20
+    while "Sunlight holds" not in (seen := notebook.run("%lg result")).text:
+        assert time.monotonic() < deadline, seen.text
+
+    assert "running: model (superstep 1)" in seen.text
+    assert ["1", "model"] in [line.split()[:2] for line in notebook.run("%lg trace").text.splitlines()]
+    assert notebook.run("%lg logs").text.splitlines()[-1].endswith("model speaks")
+    assert notebook.value("_lg.refresh() or _lg.status") == "running"
+    notebook.run("%lg cancel")
 
 
 def test_without_a_live_front_end_there_is_one_deterministic_output(
