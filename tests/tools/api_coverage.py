@@ -196,7 +196,6 @@ def read() -> Seen:
 
 
 _NO_SDK = {
-    "GET /changes",
     name_of(route)
     for route in ROUTES
     if route.public
@@ -204,8 +203,9 @@ _NO_SDK = {
     or "webhooks" in route.path
     or (route.method, route.path)
     in {
-        ("GET", "/threads/{thread_id    "GET /workers",
-}/history"),
+        ("GET", "/changes"),
+        ("GET", "/workers"),
+        ("GET", "/threads/{thread_id}/history"),
         ("GET", "/threads/{thread_id}/storage"),
         ("GET", "/runs/crons/{cron_id}"),
         # Whoever follows a Location header is sent to the address with the thread.
