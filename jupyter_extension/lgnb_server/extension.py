@@ -42,6 +42,7 @@ from .monitoring import Monitoring
 from .route import MOUNT
 from .routes import url_patterns
 from .runtime_file import RuntimeFile
+from .studio import studio_patterns
 from .traits import Lgnb
 
 _STREAM_END_SECONDS = 3.0
@@ -84,7 +85,8 @@ class LgnbServer(ExtensionApp):
         self.host = Host(settings=settings, keys=keys, http=http)
         if problem:
             self.host.close(problem)
-        self.handlers.extend(url_patterns(self.host))
+        # The studio first: the last pattern of the API takes everything else.
+        self.handlers.extend([*studio_patterns(MOUNT), *url_patterns(self.host)])
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Called by Jupyter once its loop runs. Whatever fails here, the rest of Jupyter lives."""

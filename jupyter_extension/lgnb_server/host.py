@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Protocol
+from uuid import uuid4
 
 from lgnb.errors import NotReady
 from lgnb.models.http import HttpConfig
@@ -28,6 +29,8 @@ class Host:
         self.settings = settings
         self.http = http or HttpConfig()
         self.keys = keys
+        # A page beside a kernel sees by this name whether both talk to the same server.
+        self.instance = uuid4().hex
         self.streams = OpenStreams(most=settings.max_streams, most_per_caller=settings.max_streams_per_user)
         self.workers: Supervisor | None = None
         self.monitoring: Monitoring | None = None

@@ -19,6 +19,7 @@ from ..queue.wakeups import WakeUps
 from ..settings import Settings
 from .assistants import Assistants
 from .cancellation import Cancellation
+from .changes import Changes
 from .crons import Crons
 from .endings import Endings
 from .kernel_workers import KernelWorkers
@@ -49,6 +50,7 @@ class Resources:
     thread_commands: ThreadCommands
     thread_protocol: ThreadProtocol
     thread_streams: ThreadStreams
+    changes: Changes
     crons: Crons
     leases: Leases
     kernel_workers: KernelWorkers
@@ -66,6 +68,7 @@ class Resources:
 
     async def close(self) -> None:
         """Stop listening; the pools belong to whoever opened them."""
+        await self.changes.stop()
         await self.news.stop()
         await self.bells.stop()
         await self.signals.stop()
@@ -135,6 +138,7 @@ async def build_resources(
         thread_commands=ThreadCommands(runs=runs, threads=threads),
         thread_protocol=ThreadProtocol(database, log=thread_log, bells=bells, endings=endings),
         thread_streams=ThreadStreams(database, events=events, updates=updates, bells=bells),
+        changes=Changes(database),
         crons=Crons(database, runs=runs, webhooks=webhooks, limits=limits),
         leases=leases,
         kernel_workers=KernelWorkers(database, assistants=assistants, leases=leases, signals=signals),

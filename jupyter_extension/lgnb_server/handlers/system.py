@@ -1,16 +1,19 @@
-"""The server itself: is it up, what is it, how busy is it, and its reference. No credentials are needed for these."""
+"""The server itself: is it up, how busy is it, what changes, and its reference. Most need no credentials."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
+from tornado.web import authenticated
 
 from lgnb.errors import InvalidRequest, NotReady
 
+from .. import sse
 from ..metrics import as_text, requests_total
 from ..reference import html_page, merged, openapi
 from .base import LgnbHandler
+from .long_answers import LongAnswerHandler
 
 
 class OkHandler(LgnbHandler):
@@ -41,7 +44,25 @@ class OkHandler(LgnbHandler):
 class InfoHandler(LgnbHandler):
     @allow_unauthenticated
     async def get(self) -> None:
-        self.answer(await self.resources.system.info())
+        info = await self.resources.system.info()
+        info["lgnb"] = {**info.get("lgnb", {}), "instance": self.host.instance}
+        self.answer(info)
+
+
+class WorkersHandler(LgnbHandler):
+    @authenticated
+    async def get(self) -> None:
+        self.answer(await self.resources.system.workers())
+
+
+class ChangesHandler(LongAnswerHandler):
+    @authenticated
+    async def get(self) -> None:
+        if self.request.method == "HEAD":
+            self.set_header("Content-Type", sse.HEADERS["Content-Type"])
+            return
+        async with self.resources.changes.following() as events:
+            await self.send_endless(events)
 
 
 class MetricsHandler(LgnbHandler):
