@@ -20,6 +20,7 @@ LgnbError
 │   ├── QueueUnavailable
 │   ├── WorkerUnavailable
 │   └── EmbeddingFailed       the embedding function of the store raised, or gave no vectors
+├── AccessDenied              this caller may not do this (401, 403, or what the auth module says)
 ├── CommandRefused            a command of the thread protocol that makes no sense (200 with an error inside)
 ├── LeaseLost                 this attempt of a run is no longer the current one
 ├── SettingsError             a setting is wrong; the start stops with this sentence
@@ -29,6 +30,8 @@ LgnbError
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class LgnbError(Exception):
@@ -131,6 +134,20 @@ class WorkerUnavailable(NotReady):
 
 class EmbeddingFailed(NotReady):
     """The embedding function of the configuration raised, or gave something else than one vector per text."""
+
+
+class AccessDenied(LgnbError):
+    """The caller is not known, or may not do this.
+
+    Attributes:
+        status: what a client over HTTP is told.
+        headers: more of it, such as how to authenticate.
+    """
+
+    def __init__(self, message: str, *, status: int = 403, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
 
 
 class CommandRefused(LgnbError):

@@ -17,6 +17,7 @@ import platformdirs
 from .errors import SettingsError
 
 Isolation = Literal["auto", "always", "never"]
+Ownership = Literal["auto", "always", "never"]
 
 
 def _setting(default: Any, help: str, *, also: tuple[str, ...] = (), minimum: float | None = None, **kw: Any) -> Any:
@@ -93,6 +94,12 @@ class Settings:
         "", "Keys that clients may send as x-api-key, besides the server's own: comma separated.", secret=True
     )
 
+    ownership: Ownership = _setting(
+        "auto",
+        "Whether each user of the server reaches only what is his own: auto (under JupyterHub), always, never. "
+        "An auth module decides for itself.",
+        choices=("auto", "always", "never"),
+    )
     thread_ttl: str | None = _setting(
         None,
         "Minutes that threads live when their creator says nothing, or the JSON of checkpointer.ttl; "

@@ -30,9 +30,13 @@ from lgnb.settings import Settings
 from lgnb.worker.supervisor import Supervisor
 from lgnb.worker.webhook_delivery import WebhookDelivery
 
+from .auth.module import load_auth
+from .auth.ownership import Owners, keeps_owners
+from .auth.section import auth_section
 from .host import Host
 from .keys import Keys, configured_keys
-from .routes import MOUNT, url_patterns
+from .route import MOUNT
+from .routes import url_patterns
 from .runtime_file import RuntimeFile
 from .traits import Lgnb
 
@@ -105,6 +109,7 @@ class LgnbServer(ExtensionApp):
         """Build and start every part; what is on the stack is stopped in reverse order."""
         settings = self.host.settings
         project = Project.of(settings.config)
+        self._load_auth(project)
         configuration = configuration_of(project, thread_ttl=settings.thread_ttl)
         headers = filled_headers(configuration.webhooks.headers, {**project.env, **os.environ})
         postgres_uri, redis_uri = settings.postgres_uri, settings.redis_uri
@@ -152,6 +157,21 @@ class LgnbServer(ExtensionApp):
         self._stack.callback(runtime_file.remove)
         runtime_file.write(url=self.api_url, key=self.host.keys.own, root_dir=self._root_dir())
         return resources
+
+    def _load_auth(self, project: Project) -> None:
+        """Know who may call before anything can be called; what cannot be loaded lets nobody in."""
+        warnings: list[str] = []
+        section = auth_section(project, warnings)
+        for warning in warnings:
+            self.log.warning("%s", warning)
+        self.host.module = load_auth(section, project)
+        if self.host.module is None:
+            self.host.owners = Owners() if keeps_owners(self.host.settings.ownership) else None
+        elif not section.disable_studio_auth:
+            self.log.warning(
+                "auth.disable_studio_auth is false: whoever sends the header x-auth-scheme: langsmith is let in "
+                "without a check."
+            )
 
     async def _refresh(self, resources: Resources) -> None:
         while True:

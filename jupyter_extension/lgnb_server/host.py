@@ -7,6 +7,8 @@ from lgnb.resources import Resources
 from lgnb.settings import Settings
 from lgnb.worker.supervisor import Supervisor
 
+from .auth.module import AuthModule
+from .auth.ownership import Owners
 from .keys import Keys
 from .streaming import OpenStreams
 
@@ -19,6 +21,9 @@ class Host:
         self.keys = keys
         self.streams = OpenStreams()
         self.workers: Supervisor | None = None
+        # At most one of them says what callers may do; known before the host opens.
+        self.module: AuthModule | None = None
+        self.owners: Owners | None = None
         self.problem = "The server is starting; try again in a moment."
         self._resources: Resources | None = None
 

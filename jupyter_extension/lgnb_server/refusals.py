@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tornado.web import HTTPError
 
 from lgnb.errors import (
+    AccessDenied,
     Conflict,
     GraphLoadError,
     InvalidRequest,
@@ -28,6 +29,9 @@ _STATUS: tuple[tuple[type[LgnbError], int], ...] = (
     (GraphLoadError, 424),
     (NotReady, 503),
 )
+
+
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ def refusal(error: BaseException | None, *, status: int, request_id: str) -> Ref
     """
     if isinstance(error, HTTPError):
         return _of_http_error(error)
+    if isinstance(error, AccessDenied):
+        return Refusal(error.status, str(error), (_CHALLENGE if error.status == 401 else {}) | error.headers)
     for kind, planned in _STATUS:
         if isinstance(error, kind):
             return Refusal(planned, str(error), {"Retry-After": "1"} if planned == 503 else {})
@@ -64,5 +70,4 @@ def _of_http_error(error: HTTPError) -> Refusal:
     if error.log_message and error.status_code not in (404, 405):
         # Also without arguments: Tornado has doubled every percent sign.
         text = error.log_message % error.args
-    headers = {"WWW-Authenticate": "Bearer"} if error.status_code == 401 else {}
-    return Refusal(error.status_code, text, headers)
+    return Refusal(error.status_code, text, dict(_CHALLENGE) if error.status_code == 401 else {})

@@ -12,6 +12,9 @@ from tornado.web import RequestHandler
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Action = Literal["read", "write", "execute"]
 
+MOUNT = "lgnb"
+"""Where the API is, under the base URL of the server."""
+
 # Parameters whose value is checked to be a UUID before a handler sees it.
 UUID_PARAMETERS = ("assistant_id", "thread_id", "run_id", "cron_id")
 

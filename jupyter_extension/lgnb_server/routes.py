@@ -16,9 +16,7 @@ from . import bodies
 from .handlers import assistants, crons, protocol, runs, store, system, thread_stream, threads
 from .handlers.base import UnknownPathHandler
 from .host import Host
-from .route import Action, Query, Route
-
-MOUNT = "lgnb"
+from .route import MOUNT, Action, Query, Route
 
 _FLAG = {"type": "boolean", "default": False}
 _TEXT = {"type": "string"}

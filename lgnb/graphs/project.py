@@ -19,8 +19,8 @@ from lgnb.errors import SettingsError
 
 from .dotenv import parse_dotenv
 
-_HONOURED_KEYS = ("checkpointer", "store", "webhooks")
-_LATER_KEYS = ("auth", "http")
+_HONOURED_KEYS = ("auth", "checkpointer", "store", "webhooks")
+_LATER_KEYS = ("http",)
 """Sections whose content is kept for whoever honours them."""
 
 _UNSUPPORTED_KEYS = ("encryption", "priority", "ui", "ui_config")

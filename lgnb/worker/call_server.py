@@ -21,6 +21,8 @@ from ..checkpoints.tasks import tasks_of_snapshot
 from ..db.threads import ThreadRepository
 from ..errors import InvalidState, LgnbError, QueueUnavailable
 from ..graphs.loading import GraphRegistry
+from ..models.access import Condition
+from ..models.identity import identity_of, stored_caller
 from ..models.runs import RunOutcome
 from ..queue.calls import Call, Reply
 from ..resources import Resources
@@ -122,7 +124,10 @@ class CallServer:
         """Update the state while no run may begin, and bring the thread's row in step."""
         thread_id = UUID(call.params["thread_id"])
         storage = self._resources.storage
-        async with self._resources.threads.updating(thread_id) as connection:
+        visible = call.params.get("visible")
+        async with self._resources.threads.updating(
+            thread_id, visible=Condition(visible) if visible else None
+        ) as connection:
             threads = ThreadRepository(connection)
             thread = await threads.get(thread_id)
             assert thread is not None
@@ -150,7 +155,13 @@ class CallServer:
         self, graph_id: str, config: RunnableConfig, saver: Saver, supersteps: list[list[StateUpdate]]
     ) -> Any:
         source = self._registry.get(graph_id)
-        async with source.open(config, access_context="threads.update", store=self._store, checkpointer=saver) as graph:
+        async with source.open(
+            config,
+            access_context="threads.update",
+            user=(config.get("configurable") or {}).get("langgraph_auth_user"),
+            store=self._store,
+            checkpointer=saver,
+        ) as graph:
             saver = saver.with_allowlist(revivable_types(graph))
             graph.checkpointer = saver
             updated = await graph.abulk_update_state(config, supersteps)
@@ -172,6 +183,7 @@ def _config(call: Call, thread_config: dict[str, Any], checkpoint: dict[str, Any
         "thread_id": call.params["thread_id"],
         "graph_id": call.graph_id,
         "assistant_id": call.params.get("assistant_id"),
+        **identity_of(stored_caller(call.params.get("user"))),
     }
     metadata = {"graph_id": call.graph_id, "assistant_id": call.params.get("assistant_id")}
     return {"configurable": configurable, "metadata": metadata}

@@ -13,22 +13,25 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from jupyter_core.utils import ensure_async
-from jupyter_server.auth import User
+from jupyter_server.auth import IdentityProvider, User
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.utils import url_path_join
 from pydantic import BaseModel
 from tornado.web import HTTPError
 
 from lgnb.errors import InvalidRequest, LgnbError, NotReady
 from lgnb.json_encoding import encode
+from lgnb.models.access import UNRESTRICTED, Access
 from lgnb.models.pages import Page
 from lgnb.resources import Resources
 
 from .. import parsing
+from ..auth.requests import RequestFacts
 from ..host import Host
 from ..keys import authorization_secret, same_secret
 from ..refusals import refusal
-from ..route import UUID_PARAMETERS, Route
+from ..route import MOUNT, UUID_PARAMETERS, Route
 
 logger = logging.getLogger(__name__)
 
@@ -50,39 +53,98 @@ _KEY_USER = User(username="lgnb", name="API key", display_name="API key", initia
 M = TypeVar("M", bound=BaseModel)
 
 
+class KnownUser(IdentityProvider):
+    """Stands in for the provider of the server when it is known already who calls."""
+
+    def __init__(self, user: User, *, by_token: bool) -> None:
+        super().__init__()
+        self._user = user
+        self._by_token = by_token
+
+    def get_user(self, handler: Any) -> User:
+        return self._user
+
+    def is_token_authenticated(self, handler: Any) -> bool:
+        return self._by_token
+
+
 class LgnbHandler(APIHandler):
     """Base of all handlers. A subclass has a method per verb; the route table says who may call it."""
 
     def initialize(self, host: Host, routes: Mapping[str, Route]) -> None:
         self.host = host
         self.routes = routes
+        self.access: Access = UNRESTRICTED
+        self._known: KnownUser | None = None
         sent = self.request.headers.get("X-Request-Id", "")
         self.request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid4())
         self.set_header("X-Request-Id", self.request_id)
 
     @property
     def resources(self) -> Resources:
-        """Raises NotReady, which answers 503, until the server has started."""
-        return self.host.resources
+        """The resources, acting for the caller. Raises NotReady, which answers 503, until the server has started."""
+        resources = self.host.resources
+        return resources if self.access is UNRESTRICTED else resources.acting_for(self.access)
 
     # Who is calling, and may they?
 
     async def prepare(self) -> None:
-        self._accept_key()
+        route = self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
+        is_public = self.request.method == "OPTIONS" or bool(route and route.public)
+        if not is_public:
+            await self._admit()
+        elif self.host.module is None:
+            self._accept_key()
         await super().prepare()
         if self._finished or self.request.method == "OPTIONS":
             return
-        route = self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
-        if not (route and route.public):
+        if not is_public:
             # Jupyter itself only asks for a user when allow_unauthenticated_access is off.
             if not self.logged_in:
                 raise HTTPError(401, _NO_CREDENTIALS)
+            if self.host.owners is not None:
+                self.access = self.host.owners.access_of(
+                    self.current_user, provider=super().identity_provider, by_key=self._known is not None
+                )
             await self._authorize(route)
         if route is None:
             raise HTTPError(405 if self.routes else 404)
         if len(self.request.body) > self.host.settings.max_body_bytes:
             raise HTTPError(413, f"The body is larger than {self.host.settings.max_body_bytes} bytes.")
         self._read_ids()
+
+    async def _admit(self) -> None:
+        """Find out who calls: from the operator's auth module, or else by a key; what is left is Jupyter's."""
+        self.current_user = self._jupyter_current_user = None
+        if not self.check_host():
+            return  # Jupyter refuses it
+        # Until the host is open, nobody knows whether it has an auth module.
+        module = self.host.resources and self.host.module
+        if module is None:
+            self._accept_key()
+            return
+        root = url_path_join(self.base_url, MOUNT)
+        facts = RequestFacts(self.request, root=root, path_params=self._path_params())
+        caller = await module.authenticate(facts)
+        self.access = module.access_of(caller)
+        user = User(username=caller.identity, name=caller.display_name, display_name=caller.display_name)
+        self._known = KnownUser(user, by_token=False)
+
+    def _path_params(self) -> dict[str, str]:
+        texts = cast("dict[str, Any]", self.path_kwargs)
+        return {name: text if isinstance(text, str) else text.decode() for name, text in texts.items() if text}
+
+    @property
+    def identity_provider(self) -> IdentityProvider:
+        """Jupyter's own, or one that knows already who this is."""
+        return self._known or super().identity_provider
+
+    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
+        if self.host.module is None:
+            return super().check_origin(origin_to_satisfy_tornado)
+        # What an auth module accepts may be a cookie, which a browser sends along from any page.
+        origin = self.get_origin()
+        return not origin or urlsplit(origin).netloc == self.request.host or self._granted_origin() is not None
 
     def _accept_key(self) -> None:
         """Take a key of this server, or Jupyter's token, from x-api-key; leave everything else to Jupyter.
@@ -96,8 +158,7 @@ class LgnbHandler(APIHandler):
         if any(self.host.keys.accept(candidate) for candidate in candidates) or (
             api_key and token and same_secret(api_key, token)
         ):
-            self._jupyter_current_user = _KEY_USER
-            self._token_authenticated = True
+            self._known = KnownUser(_KEY_USER, by_token=True)
         elif api_key and not authorization:
             # The identity provider of a hub knows tokens that nobody else does.
             self.request.headers["Authorization"] = f"token {api_key}"
@@ -119,6 +180,10 @@ class LgnbHandler(APIHandler):
             return  # Tornado asks before the user is known; prepare() asks again
         if not self.logged_in:
             raise HTTPError(401, _NO_CREDENTIALS)
+        if self.host.module is not None:
+            if not self.check_origin():
+                raise HTTPError(403, "This origin is not allowed.")
+            return
         from_browser = any(name in self.request.headers for name in _BROWSER_HEADERS)
         if not self.identity_provider.auth_enabled and not from_browser:
             return  # with authentication off, a script has nothing to show and forges nobody's request

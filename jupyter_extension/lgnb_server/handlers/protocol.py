@@ -11,16 +11,17 @@ import orjson
 from tornado.web import HTTPError, authenticated
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from lgnb.errors import CommandRefused, InvalidRequest, InvalidState, LgnbError
+from lgnb.errors import AccessDenied, CommandRefused, InvalidRequest, InvalidState, LgnbError, ThreadNotFound
 from lgnb.json_encoding import encode
 from lgnb.models.protocol import Subscription
 from lgnb.models.streams import StreamEvent
 from lgnb.resources.thread_protocol import Lost, ThreadReader
 
-from .. import parsing
+from .. import parsing, sse
 from ..configurables import configurables_of
 from ..protocol_commands import CommandRunner, MalformedCommand, failure, read_command, read_subscription
 from ..protocol_session import ProtocolSession, gap_frame
+from ..refusals import Refusal, refusal
 from ..streaming import ClientGone, send_bounded
 from .base import LgnbHandler
 from .long_answers import LongAnswerHandler, logger
@@ -59,9 +60,13 @@ class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: igno
         except CommandRefused as error:
             raise InvalidState(str(error)) from None
         protocol = self.resources.thread_protocol
-        lost = await protocol.lost(thread_id, since=since)
-        async with protocol.watching(thread_id) as reader:
-            await self.send_endless(_frames(reader, subscription, since=since, lost=lost))
+        try:
+            async with protocol.watching(thread_id) as reader:
+                lost = await protocol.lost(thread_id, since=since)
+                await self.send_endless(_frames(reader, subscription, since=since, lost=lost))
+        except ThreadNotFound:
+            # Clients of this protocol expect a stream that ends, not a status.
+            self.finish(set_content_type=sse.HEADERS["Content-Type"])
 
     # The WebSocket
 
@@ -69,10 +74,11 @@ class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: igno
         """Refuse as always, but tell a browser why: it cannot read the status of a refused upgrade."""
         try:
             await super().prepare()
-        except HTTPError as error:
-            if not self._is_browser_socket() or error.status_code not in (401, 403):
+        except (HTTPError, AccessDenied) as error:
+            refused = refusal(error, status=500, request_id=self.request_id)
+            if not self._is_browser_socket() or refused.status not in (401, 403):
                 raise
-            self._refusal = error
+            self._refusal = refused
             await WebSocketHandler.get(self)
 
     @authenticated
@@ -83,9 +89,9 @@ class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: igno
 
     async def open(self, *args: Any) -> None:
         """The socket is there: serve it until either side has enough."""
-        refusal: HTTPError | None = getattr(self, "_refusal", None)
-        if refusal is not None:
-            self.close(4000 + refusal.status_code, (refusal.log_message or "")[:100])
+        refused: Refusal | None = getattr(self, "_refusal", None)
+        if refused is not None:
+            self.close(4000 + refused.status, refused.detail[:100])
             return
         (thread_id,) = args
         self._commands: asyncio.Queue[str | bytes] = asyncio.Queue(_MOST_WAITING)
@@ -111,6 +117,10 @@ class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: igno
                     await self._until_gone(session.run(), self._answer_commands(thread_id, session))
         except ClientGone:
             pass
+        except (ThreadNotFound, AccessDenied) as error:
+            refused = refusal(error, status=500, request_id=self.request_id)
+            code = 4000 + refused.status
+            await self._say_last(failure(None, "unknown_error", f"{refused.status}: {refused.detail}"))
         except LgnbError as error:
             code = _INTERNAL_ERROR
             logger.warning("The socket of thread %s was closed: %s", thread_id, error)

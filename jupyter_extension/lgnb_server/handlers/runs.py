@@ -39,7 +39,13 @@ class RunHandlerBase(LongAnswerHandler):
         return run, body
 
     async def send_events(
-        self, run: Run, events: AsyncIterator[StreamEvent], *, stateless: bool, cancel_on_disconnect: bool
+        self,
+        run: Run,
+        events: AsyncIterator[StreamEvent],
+        *,
+        stateless: bool,
+        cancel_on_disconnect: bool,
+        joined: bool = False,
     ) -> None:
         """Answer with the events of a run until it has ended or the client has gone."""
         for name, value in sse.HEADERS.items():
@@ -48,11 +54,17 @@ class RunHandlerBase(LongAnswerHandler):
         relayed = relay_events(
             events, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
         )
-        if await self._complete(run, relayed, cancel_on_disconnect=cancel_on_disconnect):
+        if await self._complete(run, relayed, cancel_on_disconnect=cancel_on_disconnect, joined=joined):
             self.finish(set_content_type=sse.HEADERS["Content-Type"])
 
     async def send_result(
-        self, run: Run, result: Awaitable[Any], *, stateless: bool, cancel_on_disconnect: bool = False
+        self,
+        run: Run,
+        result: Awaitable[Any],
+        *,
+        stateless: bool,
+        cancel_on_disconnect: bool = False,
+        joined: bool = False,
     ) -> None:
         """Answer with what `result` gives once it is there."""
         self.set_header("Content-Type", "application/json")
@@ -66,10 +78,10 @@ class RunHandlerBase(LongAnswerHandler):
                 )
             )
 
-        if await self._complete(run, wait(), cancel_on_disconnect=cancel_on_disconnect):
+        if await self._complete(run, wait(), cancel_on_disconnect=cancel_on_disconnect, joined=joined):
             self.finish(encode(body[0]))
 
-    async def _complete(self, run: Run, sending: Awaitable[None], *, cancel_on_disconnect: bool) -> bool:
+    async def _complete(self, run: Run, sending: Awaitable[None], *, cancel_on_disconnect: bool, joined: bool) -> bool:
         """Whether the long answer was sent whole. Its status went out already, so failures end the connection."""
         try:
             with self.host.streams.opened(self.gone):
@@ -78,7 +90,7 @@ class RunHandlerBase(LongAnswerHandler):
         except ClientGone:
             self.drop_connection()
             if cancel_on_disconnect and self.host.is_open:
-                await self.resources.runs.disconnected(run)
+                await self.resources.runs.disconnected(run, joined=joined)
             return False
         except LgnbError as error:
             # A clean end would tell the client that the run is over; a broken one makes it come back and resume.
@@ -208,9 +220,7 @@ class RunCancelHandler(RunHandlerBase):
     @authenticated
     async def post(self, thread_id: UUID, run_id: UUID) -> None:
         action = cancel_action(self.get_query_argument("action", None))
-        runs = self.resources.runs
-        run = await runs.get(thread_id, run_id)
-        await runs.cancel(thread_id, run_id, action=action, wait=False)
+        run = await self.resources.runs.cancel(thread_id, run_id, action=action)
         if self.query_flag("wait"):
             await self.send_result(run, self._ended(run), stateless=False)
         else:
@@ -243,6 +253,7 @@ class RunJoinHandler(JoinHandlerBase):
             self.resources.runs.result(run),
             stateless=False,
             cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
+            joined=True,
         )
 
 
@@ -261,6 +272,7 @@ class RunJoinStreamHandler(JoinHandlerBase):
             self.resources.runs.stream(run, after=after, modes=modes),
             stateless=thread_id is None,
             cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
+            joined=True,
         )
 
     def _last_event_id(self) -> str | None:

@@ -61,7 +61,8 @@ class MetricsHandler(LgnbHandler):
 class OpenApiHandler(LgnbHandler):
     @allow_unauthenticated
     def get(self) -> None:
-        self.answer(openapi(self._table()))
+        module = self.host.module
+        self.answer(openapi(self._table(), module.section.openapi if module else None))
 
     def _table(self) -> Any:
         from ..routes import ROUTES  # deferred: the table names this handler
