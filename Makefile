@@ -3,6 +3,7 @@
 #   make lab     JupyterLab on the notebooks, with the API under /lgnb/   (options: LAB_ARGS="--no-browser --port=8899")
 #   make test    every test
 #   make lint    ruff, pyright and the import contracts
+#   make chaos   servers killed, stalled and cut off under load   (options: CHAOS_ARGS="--minutes 30 --seed 7")
 
 SHELL := /bin/sh
 VENV := .venv
@@ -13,7 +14,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; exit 0; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint
+CHAOS_ARGS ?= --minutes 3
+
+.PHONY: help lab test lint chaos
 
 help:
 	@sed -n '3,$${/^#/!q;s/^# \{0,1\}//p;}' Makefile
@@ -38,6 +41,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+chaos: $(VENV)/.installed-test
+	cd tests && ../$(BIN)/python -m chaos $(CHAOS_ARGS)
 
 # One stamp per extra: installing again is needed only when pyproject.toml or the interpreter has changed.
 $(VENV)/.installed-%: pyproject.toml $(BIN)/python

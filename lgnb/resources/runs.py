@@ -20,6 +20,7 @@ from ..errors import (
     RunNotFound,
     ThreadNotFound,
 )
+from ..failpoints import failpoint
 from ..models.access import Condition, both
 from ..models.identity import Caller
 from ..models.ids import new_id
@@ -230,6 +231,7 @@ class Runs(Acting):
 
     async def announce(self, accepted: Sequence[Acceptance]) -> None:
         """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""
+        failpoint("after_accept")
         for acceptance in accepted:
             try:
                 await self._wakeups.ring(acceptance.graph_id)
