@@ -85,7 +85,8 @@ class Caller:
         return hash(self.identity)
 
     def __repr__(self) -> str:
-        return f"Caller({self.identity!r})"  # nothing else: what is known may be a secret, and this gets logged
+        # Nothing else: what is known may be a secret, and this gets logged.
+        return f"Caller({self.identity!r})"
 
 
 def identity_of(caller: Caller | None) -> dict[str, Any]:
