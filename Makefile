@@ -26,14 +26,15 @@ lab: $(VENV)/.installed-lab
 	exec $(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/01-quickstart.ipynb \
 		$$([ "$$(id -u)" -ne 0 ] || echo --allow-root) $(LAB_ARGS)
 
-# What only computes or has servers of its own runs on two cores; what measures time has the machine to itself.
+# Two processes share the work by file; what measures time has the machine to itself.
 # With TEST_ARGS, only that: make test TEST_ARGS=tests/unit
 test: $(VENV)/.installed-test
 ifdef TEST_ARGS
 	$(BIN)/python -m pytest $(TEST_ARGS)
 else
 	$(BIN)/python -m pytest --numprocesses=2 tests/unit tests/integration
-	$(BIN)/python -m pytest tests/acceptance tests/notebooks
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not alone" tests/acceptance tests/notebooks
+	$(BIN)/python -m pytest -m alone tests/acceptance
 endif
 
 lint: $(VENV)/.installed-dev

@@ -324,6 +324,15 @@ class ThreadCommand(Body):
     params: Object = Field(default_factory=dict)
 
 
+class RpcMessage(Body):
+    """A message of JSON-RPC 2.0. A request has an id, a notification has none."""
+
+    jsonrpc: Literal["2.0"]
+    id: str | int | None = None
+    method: str
+    params: Object = Field(default_factory=dict)
+
+
 class _CronFields(Body):
     """What a cron and a change of one have in common. What is kept for its runs is the request itself."""
 

@@ -13,7 +13,7 @@ from lgnb.models.threads import Thread
 from lgnb.models.webhooks import Delivery
 
 from . import bodies
-from .handlers import assistants, crons, protocol, runs, store, system, thread_stream, threads
+from .handlers import a2a, assistants, crons, mcp, protocol, runs, store, system, thread_stream, threads
 from .handlers.base import UnknownPathHandler
 from .host import Host
 from .route import MOUNT, Action, Query, Route
@@ -627,6 +627,74 @@ _STORE_ROUTES = (
     ),
 )
 
+_MCP_ROUTES = (
+    Route(
+        method="POST",
+        path="/mcp",
+        handler=mcp.McpHandler,
+        summary="Speak the Model Context Protocol, in which every assistant is a tool.",
+        answer="The response to a request; nothing, with 202, to a notification.",
+        body=bodies.RpcMessage,
+        slash_allowed=True,
+        **_RUNS_EXECUTE,
+    ),
+    Route(
+        method="DELETE",
+        path="/mcp",
+        handler=mcp.McpHandler,
+        summary="End a session of the Model Context Protocol; there are none.",
+        answer="There is no session.",
+        status=404,
+        slash_allowed=True,
+        **_RUNS_EXECUTE,
+    ),
+)
+
+_A2A_ROUTES = (
+    Route(
+        method="POST",
+        path="/a2a/{assistant_id}",
+        handler=a2a.A2aHandler,
+        summary="Speak the Agent2Agent protocol with an assistant.",
+        answer="The response, or events where the method streams.",
+        body=bodies.RpcMessage,
+        **_RUNS_EXECUTE,
+    ),
+    Route(
+        method="GET",
+        path="/a2a/{assistant_id}",
+        handler=a2a.A2aHandler,
+        summary="Get the agent card of an assistant.",
+        answer="The card.",
+        **_ASSISTANTS_READ,
+    ),
+    Route(
+        method="GET",
+        path="/a2a/{assistant_id}/.well-known/agent-card.json",
+        handler=a2a.AgentCardHandler,
+        summary="Get the agent card of an assistant, where clients of the protocol look for it.",
+        answer="The card.",
+        **_ASSISTANTS_READ,
+    ),
+    Route(
+        method="GET",
+        path="/a2a/{assistant_id}/.well-known/agent.json",
+        handler=a2a.AgentCardHandler,
+        summary="Get the agent card of an assistant, where older clients look for it.",
+        answer="The card.",
+        **_ASSISTANTS_READ,
+    ),
+    Route(
+        method="GET",
+        path="/.well-known/agent-card.json",
+        handler=a2a.NamedAgentCardHandler,
+        summary="Get the agent card of an assistant that the query names.",
+        answer="The card.",
+        queries=(Query(name="assistant_id", about="Id of the assistant.", schema=_TEXT),),
+        **_ASSISTANTS_READ,
+    ),
+)
+
 _SYSTEM_ROUTES = (
     Route(
         method="GET",
@@ -685,6 +753,8 @@ ROUTES: tuple[Route, ...] = (
     *_RUN_ROUTES,
     *_PROTOCOL_ROUTES,
     *_STORE_ROUTES,
+    *_MCP_ROUTES,
+    *_A2A_ROUTES,
     *_SYSTEM_ROUTES,
 )
 

@@ -33,6 +33,11 @@ def keeps_owners(ownership: Ownership) -> bool:
     return ownership == "always"
 
 
+def names_users(provider: IdentityProvider) -> bool:
+    """Whether a provider knows its users; Jupyter's own make up a name for whoever has the token."""
+    return type(provider).get_user is not IdentityProvider.get_user
+
+
 class Owners:
     """Knows callers by the users of Jupyter.
 
@@ -48,8 +53,7 @@ class Owners:
         Raises:
             AccessDenied: the user has no name that lasts. Jupyter itself makes one up for whoever has the token.
         """
-        nameless = type(provider).get_user is IdentityProvider.get_user or user.username in ("", "anonymous")
-        if by_key or nameless:
+        if by_key or not names_users(provider) or user.username in ("", "anonymous"):
             if not self._of_server:
                 raise AccessDenied(_NOBODY)
             return OwnerAccess(Caller(self._of_server))

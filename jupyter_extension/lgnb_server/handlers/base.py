@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -27,6 +28,7 @@ from lgnb.models.pages import Page
 from lgnb.resources import Resources
 
 from .. import parsing
+from ..auth.ownership import names_users
 from ..auth.requests import RequestFacts
 from ..host import Host
 from ..keys import authorization_secret, same_secret
@@ -158,7 +160,12 @@ class LgnbHandler(APIHandler):
         if any(self.host.keys.accept(candidate) for candidate in candidates) or (
             api_key and token and same_secret(api_key, token)
         ):
-            self._known = KnownUser(_KEY_USER, by_token=True)
+            hub_token = os.environ.get("JUPYTERHUB_API_TOKEN", "")
+            if hub_token and names_users(self.identity_provider):
+                # The Hub says whose server this is, and what its authorizer wants to know of him.
+                self.request.headers["Authorization"] = f"token {hub_token}"
+            else:
+                self._known = KnownUser(_KEY_USER, by_token=True)
         elif api_key and not authorization:
             # The identity provider of a hub knows tokens that nobody else does.
             self.request.headers["Authorization"] = f"token {api_key}"

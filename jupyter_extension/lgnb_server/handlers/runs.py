@@ -28,6 +28,9 @@ _EVENT_ID = re.compile(r"-1|-|\d{1,20}(?:-\d{1,20})?")
 class RunHandlerBase(LongAnswerHandler):
     """What several run handlers need: creating a run, and the two kinds of long answers."""
 
+    # Whether the caller follows a run that may be somebody else's.
+    joins = False
+
     async def create_run(self, thread_id: UUID | None) -> tuple[Run, RunCreate]:
         body = self.body(RunCreate)
         run = await self.resources.runs.create(
@@ -39,36 +42,32 @@ class RunHandlerBase(LongAnswerHandler):
         return run, body
 
     async def send_events(
-        self,
-        run: Run,
-        events: AsyncIterator[StreamEvent],
-        *,
-        stateless: bool,
-        cancel_on_disconnect: bool,
-        joined: bool = False,
+        self, run: Run, events: AsyncIterator[StreamEvent], *, stateless: bool, cancel_on_disconnect: bool
     ) -> None:
         """Answer with the events of a run until it has ended or the client has gone."""
+        self._set_locations(run, "stream", stateless=stateless)
+        await self.relay(run, events, cancel_on_disconnect=cancel_on_disconnect)
+
+    async def relay(self, run: Run, events: AsyncIterator[StreamEvent], *, cancel_on_disconnect: bool) -> None:
+        """Answer with events about a run, whatever their words are."""
         for name, value in sse.HEADERS.items():
             self.set_header(name, value)
-        self._set_locations(run, "stream", stateless=stateless)
         relayed = relay_events(
             events, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
         )
-        if await self._complete(run, relayed, cancel_on_disconnect=cancel_on_disconnect, joined=joined):
+        if await self._complete(run, relayed, cancel_on_disconnect=cancel_on_disconnect):
             self.finish(set_content_type=sse.HEADERS["Content-Type"])
 
     async def send_result(
-        self,
-        run: Run,
-        result: Awaitable[Any],
-        *,
-        stateless: bool,
-        cancel_on_disconnect: bool = False,
-        joined: bool = False,
+        self, run: Run, result: Awaitable[Any], *, stateless: bool, cancel_on_disconnect: bool = False
     ) -> None:
+        """Answer with what a waiting caller of the API is told."""
+        self._set_locations(run, "join", stateless=stateless)
+        await self.send_when_there(run, result, cancel_on_disconnect=cancel_on_disconnect)
+
+    async def send_when_there(self, run: Run, result: Awaitable[Any], *, cancel_on_disconnect: bool) -> None:
         """Answer with what `result` gives once it is there."""
         self.set_header("Content-Type", "application/json")
-        self._set_locations(run, "join", stateless=stateless)
         body: list[Any] = []
 
         async def wait() -> None:
@@ -78,10 +77,10 @@ class RunHandlerBase(LongAnswerHandler):
                 )
             )
 
-        if await self._complete(run, wait(), cancel_on_disconnect=cancel_on_disconnect, joined=joined):
+        if await self._complete(run, wait(), cancel_on_disconnect=cancel_on_disconnect):
             self.finish(encode(body[0]))
 
-    async def _complete(self, run: Run, sending: Awaitable[None], *, cancel_on_disconnect: bool, joined: bool) -> bool:
+    async def _complete(self, run: Run, sending: Awaitable[None], *, cancel_on_disconnect: bool) -> bool:
         """Whether the long answer was sent whole. Its status went out already, so failures end the connection."""
         try:
             with self.host.streams.opened(self.gone):
@@ -90,7 +89,7 @@ class RunHandlerBase(LongAnswerHandler):
         except ClientGone:
             self.drop_connection()
             if cancel_on_disconnect and self.host.is_open:
-                await self.resources.runs.disconnected(run, joined=joined)
+                await self.resources.runs.disconnected(run, joined=self.joins)
             return False
         except LgnbError as error:
             # A clean end would tell the client that the run is over; a broken one makes it come back and resume.
@@ -234,6 +233,8 @@ class RunCancelHandler(RunHandlerBase):
 class JoinHandlerBase(RunHandlerBase):
     """The run of a path, with or without its thread."""
 
+    joins = True
+
     async def named_run(self, thread_id: UUID | None, run_id: UUID) -> Run:
         if thread_id is None:
             return await self.resources.runs.find(run_id)
@@ -253,7 +254,6 @@ class RunJoinHandler(JoinHandlerBase):
             self.resources.runs.result(run),
             stateless=False,
             cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
-            joined=True,
         )
 
 
@@ -272,7 +272,6 @@ class RunJoinStreamHandler(JoinHandlerBase):
             self.resources.runs.stream(run, after=after, modes=modes),
             stateless=thread_id is None,
             cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
-            joined=True,
         )
 
     def _last_event_id(self) -> str | None:

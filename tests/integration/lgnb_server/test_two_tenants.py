@@ -23,6 +23,7 @@ from lgnb.graphs.descriptor_views import GraphDescriptor
 
 GRAPH = "sums"
 SECRET = "what-only-alice-may-read"
+_DESCRIPTOR = GraphDescriptor(graph_id=GRAPH, name=GRAPH, schemas={"input_schema": {"type": "object"}})
 _MODULE = Path(__file__).with_name("tenants") / "langgraph.json"
 _HIDDEN = frozenset((403, 404))
 
@@ -43,13 +44,14 @@ class Visit:
     """What somebody tries at a route with the ids of another one's things.
 
     Args:
-        statuses: the answers that hide them. With 200 the body must be one of `empty`.
+        statuses: the answers that hide them. With 200 the body must be one of `empty`, or hold as much as it.
         shows: the owner himself gets to see his secret here.
         events: the answer is a stream of events, which must end without one, or with an error.
     """
 
     statuses: frozenset[int] = _HIDDEN
     body: Any = None
+    query: Any = None
     empty: tuple[Any, ...] = ()
     shows: bool = False
     events: bool = False
@@ -60,7 +62,8 @@ _OK = frozenset((200,))
 _CRON = {"schedule": "0 0 1 1 *", "assistant_id": "{assistant_id}"}
 _SUBSCRIPTION = {"channels": ["values", "lifecycle", "input"]}
 _MAKE_WHAT_IS_MISSING = (("POST", "/threads/{thread_id}/runs"), ("POST", "/threads/{thread_id}/commands"))
-_COMMAND_REFUSED = ({"error": "unknown_error"},)
+_RPC = {"jsonrpc": "2.0", "id": 1, "params": {}}
+_COMMAND_REFUSED = ({"type": "error", "error": "unknown_error"},)
 
 VISITS: dict[tuple[str, str], Visit] = {
     ("POST", "/assistants"): Visit(frozenset((409,)), {"graph_id": GRAPH, "assistant_id": "{assistant_id}"}),
@@ -122,8 +125,15 @@ VISITS: dict[tuple[str, str], Visit] = {
     ("GET", "/runs/crons/{cron_id}"): Visit(shows=True),
     ("PATCH", "/runs/crons/{cron_id}"): Visit(body={"enabled": False}),
     ("DELETE", "/runs/crons/{cron_id}"): Visit(),
+    ("POST", "/mcp"): Visit(_OK, _RPC | {"method": "tools/list"}, empty=({"jsonrpc": "2.0"},), shows=True),
+    ("DELETE", "/mcp"): Visit(),
+    ("POST", "/a2a/{assistant_id}"): Visit(_OK, _RPC | {"method": "GetExtendedAgentCard"}, empty=({"error": {}},)),
+    ("GET", "/a2a/{assistant_id}"): Visit(shows=True),
+    ("GET", "/a2a/{assistant_id}/.well-known/agent-card.json"): Visit(shows=True),
+    ("GET", "/a2a/{assistant_id}/.well-known/agent.json"): Visit(shows=True),
+    ("GET", "/.well-known/agent-card.json"): Visit(query={"assistant_id": "{assistant_id}"}, shows=True),
     ("PUT", "/store/items"): Visit(body={"namespace": ["alice", "diary"], "key": "k", "value": {}}),
-    ("GET", "/store/items"): Visit(shows=True),
+    ("GET", "/store/items"): Visit(query={"namespace": "alice.diary", "key": "k"}, shows=True),
     ("DELETE", "/store/items"): Visit(body={"namespace": ["alice", "diary"], "key": "k"}),
     ("POST", "/store/items/search"): Visit(_OK, {"namespace_prefix": []}, empty=({"items": []},), shows=True),
     ("POST", "/store/namespaces"): Visit(_OK, {"prefix": []}, empty=({"namespaces": []},)),
@@ -147,9 +157,8 @@ class Tenants:
     async def visit(self, headers: dict[str, str], method: str, path: str, visit: Visit) -> httpx.Response:
         address = path.replace(":path", "").replace("{assistant}", "{assistant_id}")
         given: dict[str, Any] = {} if visit.body is None else {"json": self._filled(visit.body)}
-        query = {"namespace": "alice.diary", "key": "k"} if path == "/store/items" else None
         async with self.jupyter.anonymous.stream(
-            method, self._filled(address), headers=headers, params=query, **given
+            method, self._filled(address), headers=headers, params=self._filled(visit.query), **given
         ) as answer:
             await answer.aread()
         return answer
@@ -183,7 +192,7 @@ def jupyter_config(keeper: str) -> dict[str, Any]:
 
 @pytest.fixture
 async def tenants(jupyter: Any, keeper: str, database_uri: str) -> Tenants:
-    await jupyter.extension.host.resources.assistants.register(GraphDescriptor(graph_id=GRAPH, name=GRAPH))
+    await jupyter.extension.host.resources.assistants.register(_DESCRIPTOR)
     tenants = Tenants(jupyter, "Bearer" if keeper == "an auth module" else "token")
 
     async def make(method: str, path: str, **body: Any) -> Any:
@@ -192,7 +201,7 @@ async def tenants(jupyter: Any, keeper: str, database_uri: str) -> Tenants:
         return answer.json() if answer.content else None
 
     secret = {"secret": SECRET}
-    assistant = await make("POST", "/assistants", graph_id=GRAPH, name="Alice's", metadata=secret)
+    assistant = await make("POST", "/assistants", graph_id=GRAPH, name="Alice's", description=SECRET, metadata=secret)
     thread = await make("POST", "/threads", metadata=secret)
     on_thread = f"/threads/{thread['thread_id']}/runs"
     run = await make("POST", on_thread, assistant_id=assistant["assistant_id"], input=secret)
@@ -256,7 +265,7 @@ async def test_another_tenant_sees_and_changes_nothing(tenants: Tenants, databas
             frames = [frame for frame in answer.text.replace("\r", "").split("\n\n") if frame.strip()]
             assert all(frame.startswith("event: error\n") and "404" in frame for frame in frames), (path, frames)
         elif answer.status_code == 200:
-            assert any(_shows(answer.json(), empty) for empty in visit.empty), (method, path, answer.text)
+            assert any(_holds(answer.json(), empty) for empty in visit.empty), (method, path, answer.text)
 
     async with tenants.socket(tenants.headers("bob")) as socket:
         told = json.loads(await socket.recv())
@@ -325,9 +334,10 @@ async def test_deleting_an_assistant_with_its_threads_spares_those_of_others(ten
     assert (await tenants.call("bob", "GET", f"/threads/{thread}")).status_code == 200
 
 
-def _shows(told: Any, empty: Any) -> bool:
-    if isinstance(empty, dict) and "error" in empty:
-        return told.get("error") == empty["error"] and told["message"].startswith("404")
+def _holds(told: Any, empty: Any) -> bool:
+    """Whether an answer is as empty as that; of an object every key counts that is named, and `{}` is any."""
+    if isinstance(told, dict) and isinstance(empty, dict):
+        return all(key in told and _holds(told[key], value) for key, value in empty.items())
     return told == empty
 
 
