@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from lgnb.models.assistants import Assistant, AssistantVersion
 from lgnb.models.crons import Cron
+from lgnb.models.http import HttpConfig, RouteGroup
 from lgnb.models.runs import Run
 from lgnb.models.store import Item
 from lgnb.models.threads import Thread
@@ -759,15 +761,45 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def url_patterns(host: Host, routes: Sequence[Route] = ROUTES) -> list[tuple[str, type[Any], dict[str, Any]]]:
+# What clusters and clients ask for at the root, wherever the API is mounted.
+_AT_ROOT = ("/", "/ok", "/metrics")
+
+
+def enabled_routes(http: HttpConfig) -> tuple[Route, ...]:
+    """The routes that this configuration leaves."""
+    return tuple(route for route in ROUTES if http.disabled.isdisjoint(_groups(route)))
+
+
+def _groups(route: Route) -> set[RouteGroup]:
+    """The groups that a route belongs to; it is gone when one of them is disabled."""
+    first = route.path.split("/")[1]
+    if route.path.endswith(("/stream/events", "/commands")):
+        return {"runs", "event_streaming"}
+    if first == "threads":
+        return {"runs"} if route.resource in ("lgnb:runs", "lgnb:crons") else {"threads"}
+    if first in ("assistants", "runs", "store", "mcp", "a2a"):
+        return {cast(RouteGroup, first)}
+    if first == ".well-known":
+        return {"a2a"}
+    if first in ("info", "metrics", "docs", "openapi.json"):
+        return {"meta"}
+    return set()
+
+
+def url_patterns(host: Host, routes: Sequence[Route] | None = None) -> list[tuple[str, type[Any], dict[str, Any]]]:
     """What Jupyter is given: a pattern per path, tried in the order of the table, and one for everything else."""
+    prefix = host.http.mount_prefix
+    routes = enabled_routes(host.http) if routes is None else routes
     by_pattern: dict[str, dict[str, Route]] = {}
     for route in routes:
         by_pattern.setdefault(route.pattern, {})[route.method] = route
     patterns: list[tuple[str, type[Any], dict[str, Any]]] = []
     for pattern, verbs in by_pattern.items():
         handler = next(iter(verbs.values())).handler
-        address = f"/{MOUNT}/?" if pattern == "/" else f"/{MOUNT}{pattern}"
-        patterns.append((address, handler, {"host": host, "routes": verbs}))
+        places = (prefix, "") if prefix and pattern in _AT_ROOT else (prefix,)
+        for place in places:
+            below = f"/{MOUNT}{re.escape(place)}"
+            address = f"{below}/?" if pattern == "/" else f"{below}{pattern}"
+            patterns.append((address, handler, {"host": host, "routes": verbs}))
     patterns.append((f"/{MOUNT}/.*", UnknownPathHandler, {"host": host, "routes": {}}))
     return patterns

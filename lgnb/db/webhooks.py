@@ -15,6 +15,14 @@ from .repository import Repository, raw_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What is still to be delivered."""
+
+    n_pending: int
+    oldest_secs: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndedRun:
     """A run as its payload tells it."""
 
@@ -74,6 +82,11 @@ class WebhookRepository(Repository):
         return await self._column(
             "webhook_send_again", visible=visible, thread_id=thread_id, run_id=run_id, tries=tries
         )
+
+    async def backlog(self) -> Backlog:
+        found = await self._one(Backlog, "webhook_backlog")
+        assert found is not None
+        return found
 
     async def next_due_seconds(self) -> float | None:
         return await self._scalar("webhook_next_due_seconds")

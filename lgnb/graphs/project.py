@@ -19,11 +19,14 @@ from lgnb.errors import SettingsError
 
 from .dotenv import parse_dotenv
 
-_HONOURED_KEYS = ("auth", "checkpointer", "store", "webhooks")
-_LATER_KEYS = ("http",)
+_HONOURED_KEYS = ("auth", "checkpointer", "encryption", "http", "store", "webhooks")
 """Sections whose content is kept for whoever honours them."""
 
-_UNSUPPORTED_KEYS = ("encryption", "priority", "ui", "ui_config")
+_UNSUPPORTED_KEYS = {
+    "priority": "runs start in the order in which they are due",
+    "ui": "lgnb serves no bundles of user interfaces",
+    "ui_config": "lgnb serves no bundles of user interfaces",
+}
 
 _IGNORED_KEYS = (
     "$schema",
@@ -41,7 +44,7 @@ _IGNORED_KEYS = (
 )
 """Keys that only matter when an image is built, or to another server's memory."""
 
-_KNOWN_KEYS = ("graphs", "dependencies", "env", *_HONOURED_KEYS, *_LATER_KEYS, *_UNSUPPORTED_KEYS, *_IGNORED_KEYS)
+_KNOWN_KEYS = ("graphs", "dependencies", "env", *_HONOURED_KEYS, *_UNSUPPORTED_KEYS, *_IGNORED_KEYS)
 
 _EXAMPLES = {
     "agent": "A chat agent with two tools. Answers offline from a script, or with the model its context names.",
@@ -92,9 +95,11 @@ class Project:
     dependencies: tuple[str, ...] = ()
     import_dirs: tuple[Path, ...] = ()
     env: Mapping[str, str] = field(default_factory=_empty, repr=False)
+    env_file: Path | None = None
     store: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     auth: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     checkpointer: Mapping[str, Any] = field(default_factory=_empty, repr=False)
+    encryption: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     http: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     webhooks: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     warnings: tuple[str, ...] = ()
@@ -152,7 +157,8 @@ class _Reader:
             dependencies=dependencies,
             import_dirs=self._import_dirs(dependencies),
             env=MappingProxyType(self._env(content)),
-            **{key: self._section(content, key) for key in (*_HONOURED_KEYS, *_LATER_KEYS)},
+            env_file=self._path.parent / content["env"] if isinstance(content.get("env"), str) else None,
+            **{key: self._section(content, key) for key in _HONOURED_KEYS},
             warnings=tuple(self._warnings),
         )
 
@@ -175,8 +181,9 @@ class _Reader:
     def _warn_about_keys(self, content: dict[str, Any]) -> None:
         name = self._path.name
         for key in content:
-            if key in _LATER_KEYS or key in _UNSUPPORTED_KEYS:
-                self._warnings.append(f"{name}, line {self._line(key)}: {key!r} is not honoured yet.")
+            if key in _UNSUPPORTED_KEYS:
+                why = _UNSUPPORTED_KEYS[key]
+                self._warnings.append(f"{name}, line {self._line(key)}: {key!r} is not honoured: {why}.")
             elif key not in _KNOWN_KEYS:
                 near = difflib.get_close_matches(key, _KNOWN_KEYS, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else "."

@@ -5,7 +5,7 @@ No value in here is ever a revived object; the codec makes these from objects, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,14 @@ class Blob:
 
     type: str
     data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevivalConfig:
+    """Types that the configuration lets checkpoints be revived to, besides those that graphs declare."""
+
+    json_types: tuple[Sequence[str], ...] = ()
+    msgpack_types: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,13 @@ from ..errors import (
 )
 from ..failpoints import failpoint
 from ..models.access import Condition, both
-from ..models.identity import Caller
+from ..models.identity import Caller, stored_caller
 from ..models.ids import new_id
+from ..models.news import RunNews, ThreadNews
 from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus
 from ..models.streams import StreamEvent
 from ..models.threads import Thread, ThreadTtl
+from ..queue.news import NewsChannel
 from ..queue.wakeups import WakeUps
 from .acceptance import Acceptance, Permit, ask_for_run, assistant_of, prepare, refuse_second_answer
 from .acting import Acting
@@ -46,6 +48,7 @@ class Runs(Acting):
         cancellation: Cancellation,
         streams: RunStreams,
         webhooks: Webhooks,
+        news: NewsChannel,
         default_ttl: ThreadTtl | None,
     ) -> None:
         self._database = database
@@ -53,6 +56,7 @@ class Runs(Acting):
         self._cancellation = cancellation
         self._streams = streams
         self._webhooks = webhooks
+        self._news = news
         self._default_ttl = default_ttl
 
     async def create(
@@ -80,14 +84,21 @@ class Runs(Acting):
         await self.announce([acceptance])
         return shown(acceptance.run)
 
-    async def create_batch(self, requests: list[RunRequest], *, request_id: str | None = None) -> list[Run]:
+    async def create_batch(
+        self,
+        requests: list[RunRequest],
+        *,
+        request_id: str | None = None,
+        headers_configurable: dict[str, str] | None = None,
+    ) -> list[Run]:
         """Accept several stateless runs: all of them or none."""
         permits = [await self._permit(None, request) for request in requests]
         for url in {permit.request.webhook for permit in permits}:
             await self._webhooks.check(url)
         async with self._database.transaction() as connection:
             accepted = [
-                await self._accept(connection, None, permit, request_id=request_id, headers=None) for permit in permits
+                await self._accept(connection, None, permit, request_id=request_id, headers=headers_configurable)
+                for permit in permits
             ]
         await self.announce(accepted)
         return [shown(acceptance.run) for acceptance in accepted]
@@ -110,6 +121,20 @@ class Runs(Acting):
         if run is None:
             raise RunNotFound(run_id)
         return shown(run)
+
+    async def refuse_waiting_for_itself(self, run_id: UUID, thread_id: UUID) -> None:
+        """Refuse what a run asks for on its own thread and would wait for: it cannot begin before that run has ended.
+
+        Raises:
+            RunConflict: the run is in flight on this thread.
+        """
+        async with self._database.connection() as connection:
+            run = await RunRepository(connection).get(thread_id, run_id)
+        if run is not None and not run.is_final:
+            raise RunConflict(
+                f"Run {run_id} would wait for itself: a run on its own thread begins after it. "
+                "Give the other run a thread of its own, or none."
+            )
 
     async def find(self, run_id: UUID) -> Run:
         """A run by its id alone."""
@@ -192,6 +217,13 @@ class Runs(Acting):
         # When a run is gone, its thread's id may have come to mean somebody else's thread.
         return await self._streams.result(run, or_of_thread=not self._access.restricts)
 
+    async def caller_of(self, run_id: UUID) -> Caller | None:
+        """Who started a run, so that its graph can act in his name; None when that is not known, or the run is gone."""
+        async with self._database.connection() as connection:
+            run = await RunRepository(connection).find(run_id)
+        configurable: dict[str, Any] = ((run and run.kwargs.get("config")) or {}).get("configurable") or {}
+        return stored_caller(configurable.get("langgraph_auth_user"))
+
     async def watch(self, run_ids: Sequence[UUID]) -> Sequence[RunWatch]:
         """How runs stand in the table, for the worker that holds them."""
         async with self._database.connection() as connection:
@@ -233,6 +265,12 @@ class Runs(Acting):
         """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""
         failpoint("after_accept")
         for acceptance in accepted:
+            run = acceptance.run
+            if acceptance.is_new_thread:
+                self._news.tell(ThreadNews(action="created", thread_id=run.thread_id))
+            self._news.tell(
+                RunNews(action="created", run_id=run.run_id, thread_id=run.thread_id, graph_id=acceptance.graph_id)
+            )
             try:
                 await self._wakeups.ring(acceptance.graph_id)
             except QueueUnavailable:
@@ -322,7 +360,7 @@ class Runs(Acting):
             after_seconds=request.after_seconds,
         )
         stopped = await self._supersede(connection, in_flight, request.multitask_strategy, by=run_id)
-        return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped)
+        return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped, is_new_thread=existing is None)
 
     async def _supersede(
         self, connection: Connection, in_flight: Sequence[Run], strategy: MultitaskStrategy, *, by: UUID

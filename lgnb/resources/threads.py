@@ -29,9 +29,11 @@ from ..json_encoding import encode, jsonable
 from ..models.access import Condition, both
 from ..models.checkpoints import UsageRow
 from ..models.ids import new_id
+from ..models.news import ThreadNews
 from ..models.pages import Page
 from ..models.threads import Thread, ThreadTtl, ThreadTtlConfig
 from ..queue.calls import Calls
+from ..queue.news import NewsChannel
 from ..queue.thread_updates import ThreadUpdates
 from .acting import Acting, metadata_of
 from .cancellation import Cancellation
@@ -54,6 +56,7 @@ class Threads(Acting):
         calls: Calls,
         updates: ThreadUpdates,
         cancellation: Cancellation,
+        news: NewsChannel,
         ttl: ThreadTtlConfig,
     ) -> None:
         self._database = database
@@ -62,6 +65,7 @@ class Threads(Acting):
         self._updates = updates
         self._ttl = ttl
         self._cancellation = cancellation
+        self._news = news
 
     async def create(
         self,
@@ -97,6 +101,7 @@ class Threads(Acting):
             if existing is None or if_exists == "raise":
                 raise AlreadyExists(f"Thread {thread_id} exists already.")
             return existing
+        self._news.tell(ThreadNews(action="created", thread_id=thread_id))
         if supersteps:
             try:
                 await self._call(created, "bulk_update_state", {"supersteps": supersteps})
@@ -187,6 +192,7 @@ class Threads(Acting):
             stopped = [run.run_id for run in await RunRepository(connection).in_flight(thread_id)]
             await threads.delete(thread_id)
             await CheckpointRepository(connection).delete_for_threads([thread_id])
+        self._news.tell(ThreadNews(action="deleted", thread_id=thread_id))
         if stopped:
             await self._cancellation.announce_end(stopped, thread_id=thread_id)
 
@@ -242,6 +248,8 @@ class Threads(Acting):
                 await CheckpointRepository(connection).prune([thread_id])
                 await refresh_latest_state(connection, thread_id)
                 await threads.expire_again(thread_id)
+        if strategy == "delete":
+            self._news.tell(ThreadNews(action="deleted", thread_id=thread_id))
         return strategy is not None
 
     async def copy(self, thread_id: UUID) -> Thread:
@@ -267,6 +275,7 @@ class Threads(Acting):
                 copied = await threads.get(new_thread_id) or copied
             if self._ttl.default is not None:
                 copied = await threads.update(new_thread_id, metadata=None, ttl=self._ttl.default) or copied
+        self._news.tell(ThreadNews(action="created", thread_id=new_thread_id))
         return copied
 
     async def get_state(
@@ -337,8 +346,12 @@ class Threads(Acting):
         values: Any,
         as_node: str | None = None,
         checkpoint: dict[str, Any] | None = None,
+        headers: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Write to the state as if a node had, through a worker that has the graph.
+
+        Args:
+            headers: what the configurable of the graph takes from the headers of the request.
 
         Raises:
             ThreadBusy: a run is pending or running.
@@ -348,7 +361,7 @@ class Threads(Acting):
         visible = await self._access.ask("threads", "update", {"thread_id": thread_id})
         visible = both(visible, await self._readable(thread_id))
         thread = await self._require(thread_id, visible)
-        params = {"values": values, "as_node": as_node, "checkpoint": checkpoint or {}}
+        params = {"values": values, "as_node": as_node, "checkpoint": checkpoint or {}, "headers": headers or {}}
         return await self._call(thread, "update_state", params, visible=visible)
 
     async def storage(self, thread_id: UUID) -> dict[str, Any]:

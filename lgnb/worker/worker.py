@@ -70,11 +70,20 @@ class InHand:
 class Worker:
     """One lease and up to `jobs` runs. `run()` returns after `stop()`, when everything is finished or given back."""
 
-    def __init__(self, resources: Resources, registry: GraphRegistry, *, settings: Settings, postgres_uri: str) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        registry: GraphRegistry,
+        *,
+        settings: Settings,
+        postgres_uri: str,
+        codec: Codec | None = None,
+    ) -> None:
         self._resources = resources
         self._registry = registry
         self._settings = settings
         self._postgres_uri = postgres_uri
+        self._codec = codec or Codec()
         self._graph_ids = [graph_id for graph_id in registry.graph_ids if graph_id not in registry.failures]
         self._loop = asyncio.get_running_loop()
         self._graph_loops = GraphLoops(
@@ -88,6 +97,7 @@ class Worker:
             graph_loops=self._graph_loops,
             graph_ids=self._graph_ids,
             store=self._store,
+            codec=self._codec,
             most_at_once=max(1, settings.postgres_pool_size // 4),
         )
         self._worker_id = uuid4()
@@ -169,6 +179,7 @@ class Worker:
         self._heartbeat.abandon()
         self._heartbeat = None
         logger.warning("The lease of this worker ended before it was renewed; its runs go on elsewhere.")
+        self._resources.leases.tell_lost(self._worker_id)
         for hand in self._hands.values():
             self._stop_run(hand, "lost")
         if not self._stopping.is_set():
@@ -304,7 +315,7 @@ class Worker:
         given = input_of(claimed, stored_input=False)
         if not claimed.temporary:
             fence = Fence(claimed.run_id, claimed.attempt)
-            saver = Saver(self._resources.storage, Codec(), fence=fence, loop=self._loop)
+            saver = Saver(self._resources.storage, self._codec, fence=fence, loop=self._loop)
             if claimed.attempt > 1:
                 traces = await self._resources.storage.traces_of_run(claimed.thread_id, claimed.run_id)
                 goes_on = traces.has_checkpoint

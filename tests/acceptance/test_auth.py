@@ -184,4 +184,4 @@ async def test_a_module_that_does_not_load_stops_the_server(make_server: Any, tm
     server = make_server(graphs=tmp_path / "langgraph.json", ready=False)
 
     assert server.process.wait(timeout=60) == 1
-    assert "auth.path './auth.py:auth' cannot be used: ModuleNotFoundError" in server.log
+    assert "auth.path './auth.py:auth' cannot be loaded: ModuleNotFoundError" in server.log

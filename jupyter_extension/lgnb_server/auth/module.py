@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import os
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, cast
 
 from lgnb.errors import AccessDenied, SettingsError
-from lgnb.graphs.project import GraphSpec, Project
+from lgnb.graphs.operator_code import load_operator_code
+from lgnb.graphs.project import Project
 from lgnb.models.identity import Caller
 
 from .dispatch import Handlers, ModuleAccess
@@ -77,32 +76,25 @@ def load_auth(section: AuthSection, project: Project) -> AuthModule | None:
     """
     if section.path is None:
         return None
-    for name, value in project.env.items():
-        os.environ.setdefault(name, value)
     place, _, variable = section.path.rpartition(":")
     if not place or not variable.isidentifier():
         raise SettingsError(
             f"auth.path {section.path!r} must be written like './file.py:variable' or 'package.module:variable'."
         )
     try:
-        auth = _load(place, variable, project)
+        auth = _load(section.path, project)
         return AuthModule(auth, section)
     except SettingsError:
         raise
     except (Exception, SystemExit) as error:  # the operator's module may raise anything; then nobody is let in
-        text = getattr(error, "reason", None) or (str(error) if isinstance(error, TypeError) else _text(error))
+        text = str(error) if isinstance(error, TypeError) else f"{type(error).__name__}: {error}"
         raise SettingsError(f"auth.path {section.path!r} cannot be used: {text}") from error
 
 
-def _load(place: str, variable: str, project: Project) -> Any:
+def _load(reference: str, project: Project) -> Any:
     from langgraph_sdk import Auth
 
-    from lgnb.graphs.loading import load_variable  # imports the graph library
-
-    # Behind everything else: a host is somebody's notebook server, and nothing of it may be shadowed.
-    sys.path.extend(str(path) for path in project.import_dirs if str(path) not in sys.path)
-    file, module = project.place(place)
-    auth = load_variable(GraphSpec(graph_id="auth", file=file, module=module, variable=variable), project)
+    auth = load_operator_code(reference, key="auth.path", project=project)
     if not isinstance(auth, Auth):
         raise TypeError(f"it is a {type(auth).__name__}, but must be an Auth of langgraph_sdk.")
     if _authenticator(auth) is None:
@@ -113,10 +105,6 @@ def _load(place: str, variable: str, project: Project) -> Any:
 def _authenticator(auth: Any) -> Any:
     # The SDK keeps it under this name and offers no other way to it.
     return auth._authenticate_handler
-
-
-def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def caller_of(result: Any) -> Caller:

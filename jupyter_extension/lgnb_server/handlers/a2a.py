@@ -20,7 +20,6 @@ from ..a2a.agent import Agent
 from ..a2a.cards import HISTORY_HEADER, agent_card
 from ..a2a.server import A2aServer, Later, Now, Stream, streams
 from ..accepting import accepts
-from ..configurables import configurables_of
 from ..jsonrpc import (
     INVALID_REQUEST,
     PARSE_ERROR,
@@ -92,7 +91,7 @@ class A2aHandler(AgentCardHandler, RunHandlerBase):
 
     async def _server(self, assistant_id: UUID) -> A2aServer:
         assistant = await self.resources.assistants.get(assistant_id)
-        headers = configurables_of(self.request.headers)
+        headers = self.configurables()
         agent = Agent(self.resources, assistant, request_id=self.request_id, headers=headers)
         return A2aServer(agent, self.card_of(assistant), scope=self.request.headers.get(HISTORY_HEADER, ""))
 

@@ -18,18 +18,25 @@ from jupyter_server.auth import IdentityProvider, User
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
+from opentelemetry.trace import Span
 from pydantic import BaseModel
 from tornado.web import HTTPError
 
-from lgnb.errors import InvalidRequest, LgnbError, NotReady
+from lgnb import telemetry
+from lgnb.errors import AccessDenied, InvalidRequest, LgnbError, NotReady
 from lgnb.json_encoding import encode
+from lgnb.loopback import RUN_HEADER
 from lgnb.models.access import UNRESTRICTED, Access
+from lgnb.models.identity import Caller
 from lgnb.models.pages import Page
 from lgnb.resources import Resources
+from lgnb.telemetry import passed_on
 
 from .. import parsing
-from ..auth.ownership import names_users
+from ..auth.ownership import OwnerAccess, names_users
 from ..auth.requests import RequestFacts
+from ..configurables import configurables_of, picked
+from ..cors import answer_headers, preflight
 from ..host import Host
 from ..keys import authorization_secret, same_secret
 from ..refusals import refusal
@@ -73,11 +80,16 @@ class KnownUser(IdentityProvider):
 class LgnbHandler(APIHandler):
     """Base of all handlers. A subclass has a method per verb; the route table says who may call it."""
 
+    # The run whose graph sent this request through its worker. Nobody without the key of workers can name one.
+    calling_run: UUID | None = None
+    _span: Span | None = None
+
     def initialize(self, host: Host, routes: Mapping[str, Route]) -> None:
         self.host = host
         self.routes = routes
         self.access: Access = UNRESTRICTED
         self._known: KnownUser | None = None
+        self._is_own_code = False
         sent = self.request.headers.get("X-Request-Id", "")
         self.request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid4())
         self.set_header("X-Request-Id", self.request_id)
@@ -91,7 +103,8 @@ class LgnbHandler(APIHandler):
     # Who is calling, and may they?
 
     async def prepare(self) -> None:
-        route = self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
+        self._begin_span()
+        route = self._route
         is_public = self.request.method == "OPTIONS" or bool(route and route.public)
         if not is_public:
             await self._admit()
@@ -104,7 +117,7 @@ class LgnbHandler(APIHandler):
             # Jupyter itself only asks for a user when allow_unauthenticated_access is off.
             if not self.logged_in:
                 raise HTTPError(401, _NO_CREDENTIALS)
-            if self.host.owners is not None:
+            if self.host.owners is not None and not self._is_own_code:
                 self.access = self.host.owners.access_of(
                     self.current_user, provider=super().identity_provider, by_key=self._known is not None
                 )
@@ -121,16 +134,44 @@ class LgnbHandler(APIHandler):
         if not self.check_host():
             return  # Jupyter refuses it
         # Until the host is open, nobody knows whether it has an auth module.
-        module = self.host.resources and self.host.module
-        if module is None:
+        resources, module = self.host.resources, self.host.module
+        if module is None and self.host.owners is None:
             self._accept_key()
-            return
-        root = url_path_join(self.base_url, MOUNT)
-        facts = RequestFacts(self.request, root=root, path_params=self._path_params())
-        caller = await module.authenticate(facts)
-        self.access = module.access_of(caller)
-        user = User(username=caller.identity, name=caller.display_name, display_name=caller.display_name)
-        self._known = KnownUser(user, by_token=False)
+        elif await self._admit_own_code(resources):
+            self._is_own_code = True
+        elif module is None:
+            self._accept_key()
+        else:
+            root = url_path_join(self.base_url, MOUNT + self.host.http.mount_prefix)
+            facts = RequestFacts(self.request, root=root, path_params=self._path_params())
+            caller = await module.authenticate(facts)
+            self.access = module.access_of(caller)
+            user = User(username=caller.identity, name=caller.display_name, display_name=caller.display_name)
+            self._known = KnownUser(user, by_token=False)
+
+    async def _admit_own_code(self, resources: Resources) -> bool:
+        """Let in the operator's application with every right, and a graph with those of whoever started its run."""
+        secrets = self._secrets()
+        if any(self.host.keys.is_application(secret) for secret in secrets):
+            self._known = KnownUser(_KEY_USER, by_token=True)
+            return True
+        if not any(self.host.keys.is_worker(secret) for secret in secrets):
+            return False
+        self.calling_run = _calling_run(self.request.headers.get(RUN_HEADER))
+        caller = await resources.runs.caller_of(self.calling_run) if self.calling_run else None
+        if caller is None:
+            raise AccessDenied("A worker calls for a run, and this one names none that anybody started.", status=401)
+        self.access = self._access_of(caller)
+        self._known = KnownUser(_worker_user(self.calling_run), by_token=True)
+        return True
+
+    def _access_of(self, caller: Caller) -> Access:
+        return self.host.module.access_of(caller) if self.host.module else OwnerAccess(caller)
+
+    def _secrets(self) -> list[str]:
+        api_key = self.request.headers.get("X-Api-Key", "")
+        authorization = self.request.headers.get("Authorization", "")
+        return [secret for secret in (api_key, authorization_secret(authorization)) if secret]
 
     def _path_params(self) -> dict[str, str]:
         texts = cast("dict[str, Any]", self.path_kwargs)
@@ -141,12 +182,25 @@ class LgnbHandler(APIHandler):
         """Jupyter's own, or one that knows already who this is."""
         return self._known or super().identity_provider
 
-    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
-        if self.host.module is None:
-            return super().check_origin(origin_to_satisfy_tornado)
-        # What an auth module accepts may be a cookie, which a browser sends along from any page.
-        origin = self.get_origin()
-        return not origin or urlsplit(origin).netloc == self.request.host or self._granted_origin() is not None
+    def _begin_span(self) -> None:
+        if not telemetry.is_traced():
+            return
+        route = self._route
+        attributes = {"http.request.method": str(self.request.method), "lgnb.request_id": self.request_id}
+        if route is not None:
+            attributes["http.route"] = route.path
+        name = f"{self.request.method} {route.path if route else 'unknown'}"
+        self._span = telemetry.begin_request(name, self.request.headers, attributes)
+
+    def on_finish(self) -> None:
+        if self._span is not None:
+            telemetry.end_request(self._span, self.get_status())
+            self._span = None
+        super().on_finish()
+
+    @property
+    def _route(self) -> Route | None:
+        return self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
 
     def _accept_key(self) -> None:
         """Take a key of this server, or Jupyter's token, from x-api-key; leave everything else to Jupyter.
@@ -155,7 +209,7 @@ class LgnbHandler(APIHandler):
         """
         api_key = self.request.headers.get("X-Api-Key", "")
         authorization = self.request.headers.get("Authorization", "")
-        candidates = [secret for secret in (api_key, authorization_secret(authorization)) if secret]
+        candidates = self._secrets()
         token = getattr(self.identity_provider, "token", "")
         if any(self.host.keys.accept(candidate) for candidate in candidates) or (
             api_key and token and same_secret(api_key, token)
@@ -166,13 +220,16 @@ class LgnbHandler(APIHandler):
                 self.request.headers["Authorization"] = f"token {hub_token}"
             else:
                 self._known = KnownUser(_KEY_USER, by_token=True)
+        elif any(self.host.keys.is_worker(candidate) for candidate in candidates):
+            self.calling_run = _calling_run(self.request.headers.get(RUN_HEADER))
+            self._known = KnownUser(_worker_user(self.calling_run), by_token=True)
         elif api_key and not authorization:
             # The identity provider of a hub knows tokens that nobody else does.
             self.request.headers["Authorization"] = f"token {api_key}"
 
     async def _authorize(self, route: Route | None) -> None:
         # Not by Jupyter's @authorized: it remembers action and resource of the first request per function.
-        if route is None or route.action is None or route.resource is None:
+        if route is None or route.action is None or route.resource is None or self._is_own_code:
             return
         user = cast(User, self.current_user)
         allowed = self.authorizer.is_authorized(self, user, route.action, route.resource)
@@ -188,6 +245,7 @@ class LgnbHandler(APIHandler):
         if not self.logged_in:
             raise HTTPError(401, _NO_CREDENTIALS)
         if self.host.module is not None:
+            # What a module accepts may be a cookie, which a browser sends along from any page.
             if not self.check_origin():
                 raise HTTPError(403, "This origin is not allowed.")
             return
@@ -201,9 +259,18 @@ class LgnbHandler(APIHandler):
     def body(self, model: type[M]) -> M:
         """The checked body; fields the model does not know are named in a response header."""
         parsed, ignored = parsing.read_model(model, self.request.body)
-        if ignored:
-            self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(ignored))
+        self.name_ignored(ignored)
         return parsed
+
+    def name_ignored(self, fields: list[str]) -> None:
+        """Tell in a header which fields of the body mean nothing here."""
+        if fields:
+            self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(fields))
+
+    def configurables(self) -> dict[str, Any]:
+        """What the configurable of a run or a graph takes from the headers of this request."""
+        rule = self.host.http.configurable_headers
+        return configurables_of(self.request.headers, rule) | passed_on(self._span, self.request.headers)
 
     def query_flag(self, name: str) -> bool:
         """Whether a query parameter says true, yes or 1."""
@@ -282,6 +349,12 @@ class LgnbHandler(APIHandler):
         self.set_status(told.status)
         self.finish(encode(told.body))
 
+    def _log(self) -> None:
+        super()._log()
+        if told := picked(self.request.headers, self.host.http.logging_headers):
+            shown = " ".join(f"{name}={encode(value).decode()}" for name, value in sorted(told.items()))
+            logger.info("%s %s %d %s", self.request.method, self.request.path, self.get_status(), shown)
+
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
     ) -> None:
@@ -293,7 +366,11 @@ class LgnbHandler(APIHandler):
     # From where may a browser ask?
 
     def set_cors_headers(self) -> None:
-        """Only what allow_origin and allow_origin_pat grant; a token in the request grants nothing."""
+        """Only what allow_origin and allow_origin_pat grant, or `http.cors`; a token in the request grants nothing."""
+        if self.host.http.cors is not None:
+            for name, value in answer_headers(self.host.http.cors, self.get_origin() or "").items():
+                self.set_header(name, value)
+            return
         origin = self._granted_origin()
         if origin is None:
             return
@@ -303,6 +380,11 @@ class LgnbHandler(APIHandler):
             self.set_header("Vary", "Origin")
         if self.allow_credentials:
             self.set_header("Access-Control-Allow-Credentials", "true")
+
+    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
+        """Whether pages of the request's origin may call at all."""
+        cors, origin = self.host.http.cors, self.get_origin()
+        return bool(cors and origin and cors.grants(origin)) or super().check_origin(origin_to_satisfy_tornado)
 
     def _granted_origin(self) -> str | None:
         origin = self.get_origin()
@@ -319,6 +401,13 @@ class LgnbHandler(APIHandler):
     @allow_unauthenticated
     def options(self, *args: Any, **kwargs: Any) -> None:
         """The preflight of a browser."""
+        if self.host.http.cors is not None:
+            told = preflight(self.host.http.cors, self.get_origin() or "", self.request.headers)
+            for name, value in told.headers.items():
+                self.set_header(name, value)
+            self.set_status(told.status)
+            self.finish(told.text, set_content_type="text/plain; charset=utf-8")
+            return
         self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
         self.set_header("Access-Control-Allow-Headers", _ALLOWED_HEADERS)
         self.set_header("Access-Control-Max-Age", "600")
@@ -344,6 +433,16 @@ class LgnbHandler(APIHandler):
 
 class UnknownPathHandler(LgnbHandler):
     """Everything under the mount that no route names."""
+
+
+def _calling_run(text: str | None) -> UUID | None:
+    return read_uuid(text, name=RUN_HEADER) if text else None
+
+
+def _worker_user(run_id: UUID | None) -> User:
+    """The caller as Jupyter's authorizer and its log see it."""
+    name = f"run-{run_id}" if run_id else "lgnb-worker"
+    return User(username=name, name=name, display_name=name, initials="W")
 
 
 def read_uuid(text: str, *, name: str) -> UUID:

@@ -10,7 +10,6 @@ from lgnb.errors import InvalidRequest
 
 from .. import parsing
 from ..accepting import accepts
-from ..configurables import configurables_of
 from ..jsonrpc import Request, RpcError, failure, id_of, read_request, success
 from ..mcp.server import McpServer
 from ..mcp.tools import call_result
@@ -27,7 +26,7 @@ class McpHandler(RunHandlerBase):
         except InvalidRequest as error:
             self.answer({"error": str(error)}, status=400)
             return
-        server = McpServer(self.resources, request_id=self.request_id, headers=configurables_of(self.request.headers))
+        server = McpServer(self.resources, request_id=self.request_id, headers=self.configurables())
         if _expects_no_answer(message):
             self.answer_empty(status=202)
             return

@@ -16,7 +16,6 @@ from lgnb.models.streams import StreamEvent
 
 from .. import parsing, sse
 from ..bodies import RunColumn, RunCreate, RunsCancel, cancel_action
-from ..configurables import configurables_of
 from ..projection import project, row_of
 from ..streaming import ClientGone, logger, relay_events, relay_result
 from .base import LgnbHandler
@@ -31,13 +30,16 @@ class RunHandlerBase(LongAnswerHandler):
     # Whether the caller follows a run that may be somebody else's.
     joins = False
 
-    async def create_run(self, thread_id: UUID | None) -> tuple[Run, RunCreate]:
+    async def create_run(self, thread_id: UUID | None, *, waits: bool = False) -> tuple[Run, RunCreate]:
+        """A new run; `waits` says that its caller stays until it has ended."""
         body = self.body(RunCreate)
+        if waits and thread_id and self.calling_run and body.multitask_strategy == "enqueue":
+            await self.resources.runs.refuse_waiting_for_itself(self.calling_run, thread_id)
         run = await self.resources.runs.create(
             thread_id,
             body.as_request(),
             request_id=self.request_id,
-            headers_configurable=configurables_of(self.request.headers),
+            headers_configurable=self.configurables(),
         )
         return run, body
 
@@ -142,7 +144,7 @@ class RunStreamHandler(RunHandlerBase):
 
     @authenticated
     async def post(self, thread_id: UUID | None = None) -> None:
-        run, body = await self.create_run(thread_id)
+        run, body = await self.create_run(thread_id, waits=True)
         await self.send_events(
             run,
             self.resources.runs.stream(run, after="0", modes=None),
@@ -156,7 +158,7 @@ class RunWaitHandler(RunHandlerBase):
 
     @authenticated
     async def post(self, thread_id: UUID | None = None) -> None:
-        run, body = await self.create_run(thread_id)
+        run, body = await self.create_run(thread_id, waits=True)
         await self.send_result(
             run,
             self.resources.runs.result(run),
@@ -168,9 +170,12 @@ class RunWaitHandler(RunHandlerBase):
 class RunBatchHandler(RunHandlerBase):
     @authenticated
     async def post(self) -> None:
-        bodies = parsing.check_list(RunCreate, parsing.read_json(self.request.body))
+        bodies, ignored = parsing.read_models(RunCreate, self.request.body)
+        self.name_ignored(ignored)
         runs = await self.resources.runs.create_batch(
-            [body.as_request() for body in bodies], request_id=self.request_id
+            [body.as_request() for body in bodies],
+            request_id=self.request_id,
+            headers_configurable=self.configurables(),
         )
         self.answer(runs)
 

@@ -102,7 +102,7 @@ class TestWithAModuleThatDoesNotLoad:
         return "raise RuntimeError('no key')"
 
     async def test_everything_answers_503_with_the_reason(self, jupyter: Any) -> None:
-        reason = "auth.path './auth.py:auth' cannot be used: RuntimeError: no key"
+        reason = "auth.path './auth.py:auth' cannot be loaded: RuntimeError: no key"
         for client in (jupyter.anonymous, jupyter.api):
             for method, path in (("POST", "/threads/search"), ("GET", "/ok"), ("GET", "/nothing"), ("POST", "/runs")):
                 answer = await client.request(method, path, content=b"{}")
