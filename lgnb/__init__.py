@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .client import past_runs as runs
     from .client.connect import aconnect, connect, server
     from .client.runs import Run, aresume, arun, astart, resume, run, start
+    from .kernel.evaluation import evaluate
+    from .kernel.replaying import replay
+    from .kernel.serving import serve, unserve
 
 __all__ = [
     "Run",
@@ -25,13 +28,17 @@ __all__ = [
     "client",
     "connect",
     "crons",
+    "evaluate",
+    "replay",
     "resume",
     "run",
     "runs",
+    "serve",
     "server",
     "start",
     "store",
     "threads",
+    "unserve",
     "webhooks",
 ]
 
@@ -46,13 +53,17 @@ _LAZY = {
     "client": ("lgnb.client", ""),
     "connect": ("lgnb.client.connect", "connect"),
     "crons": ("lgnb.client.crons", ""),
+    "evaluate": ("lgnb.kernel.evaluation", "evaluate"),
+    "replay": ("lgnb.kernel.replaying", "replay"),
     "resume": ("lgnb.client.runs", "resume"),
     "run": ("lgnb.client.runs", "run"),
     "runs": ("lgnb.client.past_runs", ""),
+    "serve": ("lgnb.kernel.serving", "serve"),
     "server": ("lgnb.client.connect", "server"),
     "start": ("lgnb.client.runs", "start"),
     "store": ("lgnb.client.store", ""),
     "threads": ("lgnb.client.threads", ""),
+    "unserve": ("lgnb.kernel.serving", "unserve"),
     "webhooks": ("lgnb.client.webhooks", ""),
 }
 

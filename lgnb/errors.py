@@ -12,6 +12,7 @@ LgnbError
 │   └── GraphNotFound
 ├── Conflict                  the thing exists, but not in a state that allows this (409)
 │   ├── AlreadyExists
+│   ├── GraphTaken            another kernel, or langgraph.json, serves a graph of this name
 │   ├── RunConflict
 │   └── ThreadBusy
 ├── GraphLoadError            a graph of langgraph.json could not be imported or built (424)
@@ -92,6 +93,10 @@ class Conflict(LgnbError):
 
 class AlreadyExists(Conflict):
     """A thing with this id exists and the caller asked to raise."""
+
+
+class GraphTaken(Conflict):
+    """A kernel wants to serve a graph under a name that somebody else serves."""
 
 
 class RunConflict(Conflict):
@@ -210,3 +215,14 @@ class RunFailed(LgnbError):
         self.traceback = traceback
         self.node = node
         self.run = run
+
+
+def error_named(name: str, text: str, *, otherwise: type[LgnbError] = LgnbError) -> LgnbError:
+    """An error of this tree by the name of its class, as another process told it."""
+    kind = globals().get(name)
+    if not (isinstance(kind, type) and issubclass(kind, LgnbError)):
+        kind = otherwise
+    error = kind.__new__(kind)
+    # Some errors take facts instead of a text; here only the text is known.
+    Exception.__init__(error, text or name)
+    return error

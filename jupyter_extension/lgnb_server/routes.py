@@ -9,13 +9,14 @@ from typing import Any, cast
 from lgnb.models.assistants import Assistant, AssistantVersion
 from lgnb.models.crons import Cron
 from lgnb.models.http import HttpConfig, RouteGroup
+from lgnb.models.live import LiveGraph
 from lgnb.models.runs import Run
 from lgnb.models.store import Item
 from lgnb.models.threads import Thread
 from lgnb.models.webhooks import Delivery
 
 from . import bodies
-from .handlers import a2a, assistants, crons, mcp, protocol, runs, store, system, thread_stream, threads
+from .handlers import a2a, assistants, crons, live, mcp, protocol, runs, store, system, thread_stream, threads
 from .handlers.base import UnknownPathHandler
 from .host import Host
 from .route import MOUNT, Action, Query, Route
@@ -747,6 +748,27 @@ _SYSTEM_ROUTES = (
     ),
 )
 
+_LIVE_ROUTES = (
+    Route(
+        method="GET",
+        path="/live",
+        handler=live.KernelHandler,
+        summary="Open the WebSocket of a kernel that executes runs of its own graphs.",
+        answer="The socket.",
+        status=101,
+        **_of("live", "execute"),
+    ),
+    Route(
+        method="GET",
+        path="/live/graphs",
+        handler=live.LiveGraphsHandler,
+        summary="List the graphs that live in kernels, served at the moment or not.",
+        answer="The graphs, by their ids.",
+        returns=list[LiveGraph],
+        **_of("live", "read"),
+    ),
+)
+
 ROUTES: tuple[Route, ...] = (
     *_ASSISTANT_ROUTES,
     *_THREAD_ROUTES,
@@ -755,6 +777,7 @@ ROUTES: tuple[Route, ...] = (
     *_RUN_ROUTES,
     *_PROTOCOL_ROUTES,
     *_STORE_ROUTES,
+    *_LIVE_ROUTES,
     *_MCP_ROUTES,
     *_A2A_ROUTES,
     *_SYSTEM_ROUTES,

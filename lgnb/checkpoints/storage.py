@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
@@ -25,18 +24,11 @@ from ..models.checkpoints import (
     NewCheckpoint,
     NewWrites,
     NextTasks,
+    RunTraces,
     SavedCheckpoint,
 )
 from .sealed import opened, opened_history, sealed_checkpoint, sealed_writes
 from .view import view
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunTraces:
-    """What a run has saved so far: a checkpoint, and answers to interrupts, by task with the ids they answer."""
-
-    has_checkpoint: bool
-    resumed_interrupts: Mapping[UUID, list[str]]
 
 
 class CheckpointStorage(Protocol):

@@ -40,7 +40,7 @@ class Aliases:
         """A sentence of the server, with the aliases of the ids in it that this notebook has met."""
 
         def short(found: re.Match[str]) -> str:
-            kinds = [kind for kind, ids in self._ids.items() if found["id"] in ids]
+            kinds: list[Kind] = [kind for kind, ids in self._ids.items() if found["id"] in ids]
             return self.name(kinds[0], found["id"]) if kinds else found.group()
 
         return _NAMED_ID.sub(short, text)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 OnChange = Callable[["Run"], None]
 
 TICK_SECONDS = 0.05  # how often a quiet stream lets the output show life
+QUIET_SECONDS = 0.5  # after this silence a run that works has told what it had to tell
+READING_SECONDS = 1.5  # and one that never falls silent is read no longer than this
 
 
 class Stopped(Exception):
@@ -63,6 +65,32 @@ def follow(
     finally:
         stream.close()
     changed(run)
+
+
+def events_so_far(run: Run) -> list[StreamPart]:
+    """The events of a run that the server still has; of one that still works, those up to about now."""
+    run_id = run.run_id
+    if run_id is None:
+        return []
+    connection = run.session.connection()
+    row: Any = connection.call(lambda sdk: sdk.runs.get(run.thread_id, run_id))
+    is_over = row["status"] not in ("pending", "running")
+    stream = connection.stream(lambda sdk: sdk.runs.join_stream(run.thread_id, run_id, last_event_id="-1"))
+    parts: list[StreamPart] = []
+    begun = heard = time.monotonic()
+    try:
+        for part in stream.items(tick=lambda: TICK_SECONDS):
+            now = time.monotonic()
+            if part is not None:
+                parts.append(part)
+                heard = now
+            if not is_over and (now - heard > QUIET_SECONDS or now - begun > READING_SECONDS):
+                break
+    except LgnbError:
+        return parts  # a gap, or a run that is gone: what came is what there is
+    finally:
+        stream.close()
+    return parts
 
 
 def settled(run: Run, *, raise_error: bool) -> Run:

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from . import runs
 from .checkpoints import all_states
+from .following import events_so_far
 from .render import is_live
 from .session import Session, current_session
 from .tables import Record, Table, moment, seconds_between
-from .trace import Log, Trace, TracedStep, read_parts, steps_of_checkpoints, steps_of_parts
+from .trace import Log, Trace, TracedStep, steps_of_checkpoints, steps_of_parts
 from .twins import awaitable
 
 FINAL = ("success", "error", "timeout", "interrupted")
@@ -75,7 +76,7 @@ def trace(run: str | None = None) -> Trace:
     session = current_session()
     one = runs.find_run(session, run)
     row = get(one.run_id)
-    steps = steps_of_parts(read_parts(session, one), until=_end(row))
+    steps = steps_of_parts(events_so_far(one), until=_end(row))
     if not steps:
         states = all_states(session, one.thread_id)
         steps = steps_of_checkpoints(states, str(one.run_id), until=_end(row))
@@ -87,7 +88,7 @@ def log(run: str | None = None) -> Log:
     session = current_session()
     one = runs.find_run(session, run)
     row = get(one.run_id)
-    return Log(_title(session, one, row), read_parts(session, one))
+    return Log(_title(session, one, row), events_so_far(one))
 
 
 def _rows(session: Session, thread_id: str, *, status: str | None = None, limit: int = 100) -> Any:

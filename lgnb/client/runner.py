@@ -22,9 +22,9 @@ SLICE_SECONDS = 0.2
 class Runner:
     """A daemon thread that runs one asyncio loop until the process ends or `stop()`."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "lgnb-runner") -> None:
         self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self._run, name="lgnb-runner", daemon=True)
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:

@@ -19,7 +19,7 @@ from langgraph_sdk.schema import Command, StreamPart
 from ..errors import InvalidRequest, NotFound
 from . import checkpoints, inputs
 from .cells import show_once
-from .following import OnChange, Stopped, accepted, follow, settled
+from .following import OnChange, Stopped, accepted, events_so_far, follow, settled
 from .render import run_bundle, run_plain
 from .run_view import STREAM_MODES, RunView
 from .session import Session, current_session
@@ -158,14 +158,16 @@ class Run:
         return _followed_in_thread(lambda seen: self.wait(on_change=seen), on_change=None).__await__()
 
     def refresh(self) -> None:
-        """Ask the server how far the run is; one that has ended is read to its end."""
+        """Ask the server how far the run is, and read what it has told; one that has ended is read to its end."""
         if self.ended is not None or self.run_id is None:
             return
         run_id = self.run_id
         row = self.session.connection().call(lambda sdk: sdk.runs.get(self.thread_id, run_id))
         self.status = str(row["status"])
         if self.status in ("pending", "running"):
-            self.view.state = self.status
+            self.view = RunView(run_id=run_id, state=self.status)
+            for part in events_so_far(self):
+                self.view.feed(part.event, part.data)
         else:
             self.wait()
 

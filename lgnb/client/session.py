@@ -149,6 +149,10 @@ class Session:
         self._assistants = (time.monotonic(), rows)
         return rows
 
+    def forget_assistants(self) -> None:
+        """Ask again next time: there may be others, or other schemas."""
+        self._assistants, self._schemas = None, {}
+
     def find_assistant(self, name: str) -> dict[str, Any]:
         """The assistant with this id, graph id or name.
 

@@ -7,26 +7,17 @@ were logged. Later, and for other runs, the checkpoints still tell when each sup
 from __future__ import annotations
 
 import html
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from langgraph_sdk.schema import StreamPart
 
-from ..errors import LgnbError
 from .render import QUIET, brief, is_live
 from .run_view import text_of
-from .session import Session
 from .tables import Record, Table, frame_of
 from .thread_state import message_line
-
-if TYPE_CHECKING:
-    from .runs import Run
-
-TICK_SECONDS = 0.1
-QUIET_SECONDS = 1.0  # a run that still works has told everything so far after this silence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,28 +132,6 @@ class Log:
         if not is_live():
             return [f"  {text}" for _, text in self.lines]
         return [f"{'' if seconds is None else format(seconds, '9.3f'):>9}  {text}" for seconds, text in self.lines]
-
-
-def read_parts(session: Session, run: Run) -> list[StreamPart]:
-    """The events of a run that the server still has; of one that still works, those up to now."""
-    run_id = run.run_id
-    if run_id is None:
-        return []
-    stream = session.connection().stream(lambda sdk: sdk.runs.join_stream(run.thread_id, run_id, last_event_id="-1"))
-    parts: list[StreamPart] = []
-    silent_since = time.monotonic()
-    try:
-        for part in stream.items(tick=lambda: TICK_SECONDS):
-            if part is not None:
-                parts.append(part)
-                silent_since = time.monotonic()
-            elif time.monotonic() - silent_since > QUIET_SECONDS:
-                break
-    except LgnbError:
-        return parts  # a gap, or a run that is gone: what came is what there is
-    finally:
-        stream.close()
-    return parts
 
 
 def steps_of_parts(parts: Sequence[StreamPart], *, until: str | None) -> list[TracedStep]:

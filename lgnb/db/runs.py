@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg.types.json import Json, Jsonb
 
 from ..models.access import Condition
-from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunStatus
+from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunStatus, RunWatch
 from .repository import Repository, raw_json
 
 
@@ -26,17 +26,6 @@ class RunInFlight:
 class ReturnedRun:
     run_id: UUID
     graph_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunWatch:
-    """How a run that a worker holds stands in the table."""
-
-    run_id: UUID
-    attempt: int
-    status: RunStatus
-    cancel_action: CancelAction | None
-    cancel_reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +132,10 @@ class RunRepository(Repository):
             suspect_after=suspect_after,
             suspect=suspect,
         )
+
+    async def held(self, worker_id: UUID) -> list[ClaimedRun]:
+        """Runs that a worker has in hand."""
+        return await self._all(ClaimedRun, "run_held", worker_id=worker_id)
 
     async def next_due_seconds(self, graph_ids: list[str]) -> float | None:
         return await self._scalar("run_next_due_seconds", graph_ids=graph_ids)

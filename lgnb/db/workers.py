@@ -9,6 +9,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from ..models.live import LiveGraph
 from .repository import Repository
 
 
@@ -20,6 +21,7 @@ class WorkerRow:
     graph_ids: list[str]
     jobs: int
     started_at: datetime
+    kernel: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +30,25 @@ class GraphRow:
     descriptor: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphKernel:
+    """Whose a graph is: of a kernel, or of langgraph.json."""
+
+    graph_id: str
+    kernel: dict[str, Any] | None
+
+
 class WorkerRepository(Repository):
     async def insert(
-        self, worker_id: UUID, *, host_name: str, pid: int, graph_ids: list[str], jobs: int, lease_seconds: float
+        self,
+        worker_id: UUID,
+        *,
+        host_name: str,
+        pid: int,
+        graph_ids: list[str],
+        jobs: int,
+        lease_seconds: float,
+        kernel: dict[str, Any] | None = None,
     ) -> None:
         await self._do(
             "worker_insert",
@@ -40,6 +58,7 @@ class WorkerRepository(Repository):
             graph_ids=graph_ids,
             jobs=jobs,
             lease_seconds=lease_seconds,
+            kernel=None if kernel is None else Jsonb(kernel),
         )
 
     async def renew(self, worker_id: UUID, *, lease_seconds: float) -> bool:
@@ -58,8 +77,44 @@ class WorkerRepository(Repository):
     async def live(self) -> list[WorkerRow]:
         return await self._all(WorkerRow, "worker_live")
 
-    async def upsert_graph(self, graph_id: str, *, descriptor: dict[str, Any], failure: str | None) -> None:
-        await self._do("graph_upsert", graph_id=graph_id, descriptor=Jsonb(descriptor), failure=failure)
+    async def serving(self, graph_id: str) -> list[WorkerRow]:
+        """Workers with a lease that serve this graph."""
+        return await self._all(WorkerRow, "worker_serving", graph_id=graph_id)
+
+    async def serve_graph(self, worker_id: UUID, graph_id: str) -> bool:
+        """False when the worker's lease has ended."""
+        return await self._scalar("worker_serve_graph", worker_id=worker_id, graph_id=graph_id) is not None
+
+    async def leave_graph(self, graph_id: str, *, worker_id: UUID | None = None) -> None:
+        """Take a graph from the kernel that serves it; from any kernel when none is named."""
+        await self._do("worker_leave_graph", graph_id=graph_id, worker_id=worker_id)
+
+    async def graph_ids(self, worker_id: UUID) -> list[str]:
+        return await self._column("worker_graph_ids", worker_id=worker_id)
+
+    async def lock_graph(self, graph_id: str) -> None:
+        """Keep others from deciding who serves this graph until the transaction ends."""
+        await self._do("graph_lock", graph_id=graph_id)
+
+    async def upsert_graph(
+        self,
+        graph_id: str,
+        *,
+        descriptor: dict[str, Any],
+        failure: str | None,
+        kernel: dict[str, Any] | None = None,
+    ) -> None:
+        stored_kernel = None if kernel is None else Jsonb(kernel)
+        await self._do(
+            "graph_upsert", graph_id=graph_id, descriptor=Jsonb(descriptor), failure=failure, kernel=stored_kernel
+        )
+
+    async def graph_kernel(self, graph_id: str) -> GraphKernel | None:
+        return await self._one(GraphKernel, "graph_kernel", graph_id=graph_id)
+
+    async def live_graphs(self) -> list[LiveGraph]:
+        """Graphs of kernels, served or not."""
+        return await self._all(LiveGraph, "graph_live")
 
     async def graph_failure(self, graph_id: str) -> str | None:
         return await self._scalar("graph_failure", graph_id=graph_id)

@@ -47,6 +47,11 @@ class GraphDescriptor:
     failure: str | None = None
     traceback: str = ""
 
+    def require_loaded(self) -> None:
+        """Raises GraphLoadError when the graph could not be loaded."""
+        if self.failure is not None:
+            raise GraphLoadError(self.graph_id, self.failure, traceback=self.traceback)
+
     def to_json(self) -> dict[str, Any]:
         """The descriptor as the object that is stored."""
         return asdict(self)
@@ -67,7 +72,7 @@ def drawing(descriptor: GraphDescriptor, xray: bool | int = False) -> dict[str, 
         GraphLoadError: the graph could not be loaded.
         InvalidRequest: the graph cannot be drawn, or `xray` is a number below 1.
     """
-    _require_loaded(descriptor)
+    descriptor.require_loaded()
     if not isinstance(xray, bool) and xray < 1:
         raise InvalidRequest(f"xray is {xray}, but must be true, false or a number from 1.")
     if not descriptor.drawings:
@@ -82,7 +87,7 @@ def schemas(descriptor: GraphDescriptor) -> dict[str, Any]:
     Raises:
         GraphLoadError: the graph could not be loaded.
     """
-    _require_loaded(descriptor)
+    descriptor.require_loaded()
     return {"graph_id": descriptor.graph_id, **descriptor.schemas}
 
 
@@ -96,14 +101,9 @@ def subgraphs(
     Raises:
         GraphLoadError: the graph could not be loaded.
     """
-    _require_loaded(descriptor)
+    descriptor.require_loaded()
     return {
         name: found
         for name, found in descriptor.subgraph_schemas.items()
         if (recurse or NAMESPACE_SEPARATOR not in name) and namespace in (None, name)
     }
-
-
-def _require_loaded(descriptor: GraphDescriptor) -> None:
-    if descriptor.failure is not None:
-        raise GraphLoadError(descriptor.graph_id, descriptor.failure, traceback=descriptor.traceback)

@@ -99,6 +99,10 @@ def http_config(project: Project, settings: Settings, warnings: list[str]) -> Ht
     """
     section = read_section(_Http, project.http, name="http", path=project.path)
     warnings += key_warnings(section, name="http")
+    if section.app is not None:
+        file = project.place(section.app.rpartition(":")[0])[0]
+        if file is not None and not file.is_file():
+            raise SettingsError(f"{project.path}: 'http.app' names {file}, but there is no such file.")
     prefix = section.mount_prefix
     if settings.mount_prefix is not None:
         given = {"mount_prefix": settings.mount_prefix}

@@ -52,7 +52,7 @@ def key_warnings(section: BaseModel, *, name: str) -> Iterator[str]:
 def _unknown(section: BaseModel, *, name: str) -> Iterator[tuple[str, str | None]]:
     known = list(type(section).model_fields)
     for key in section.model_extra or {}:
-        yield f"{name}.{key}", next(iter(difflib.get_close_matches(key, known, n=1)), None)
+        yield f"{name}.{key}", next(iter(difflib.get_close_matches(key, known, n=1, cutoff=0.55)), None)
     for key in known:
         part = getattr(section, key)
         if isinstance(part, Section):

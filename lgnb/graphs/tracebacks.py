@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from types import TracebackType
 
 _OURS = ("lgnb", "importlib")
 _LIBRARIES = ("langgraph", "langchain_core", "asyncio", "concurrent")
@@ -28,6 +29,18 @@ def user_traceback(error: BaseException) -> str:
         current.stack = traceback.StackSummary.from_list(users or foreign)
         pending += [current.__cause__, current.__context__, *(current.exceptions or ())]
     return "".join(formatted.format())
+
+
+def users_part(error: BaseException) -> TracebackType | None:
+    """The traceback of `error` from the first frame of the user on; all of it where there is none."""
+    foreign = (*_directories(_OURS), *_directories(_LIBRARIES))
+    part = error.__traceback__
+    while part is not None:
+        filename = part.tb_frame.f_code.co_filename
+        if not _is_ours(filename, foreign):
+            return part
+        part = part.tb_next
+    return error.__traceback__
 
 
 def _directories(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from . import assistant_commands, memory_commands, run_commands, schedule_commands, server_commands, thread_commands
+from . import (
+    assistant_commands,
+    live_commands,
+    memory_commands,
+    run_commands,
+    schedule_commands,
+    server_commands,
+    thread_commands,
+)
 from .parsing import Arguments, Command, Group, find_command
 
 
@@ -28,6 +36,7 @@ GROUPS: tuple[Group, ...] = (
     thread_commands.GROUP,
     memory_commands.GROUP,
     schedule_commands.GROUP,
+    live_commands.GROUP,
     HELP,
 )
 

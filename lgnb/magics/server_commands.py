@@ -9,6 +9,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from ..client.connect import connect as use_server
+from ..client.live_graphs import described, live_graphs
 from ..client.render import is_live
 from ..client.session import current_session
 from ..client.tables import Table
@@ -48,6 +49,7 @@ def status(shell: Any, arguments: Arguments) -> Table:
             rows.append(_row("version", f"{info.get('version')}, langgraph {info.get('langgraph_py_version')}"))
         rows.extend(_workers(connection))
         rows.append(_row("assistants", ", ".join(names) or "none"))
+        rows.extend(_row("live graph", described(one)) for one in live_graphs(connection))
         rows.extend(_row("failed graph", f"{one.get('graph_id')}: {one.get('error')}") for one in _failed(info))
         rows.append(_row("assistant", session.assistant or "none chosen yet"))
         thread = session.aliases.name("thread", session.thread_id) if session.thread_id else "none yet"

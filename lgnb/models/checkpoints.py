@@ -161,6 +161,14 @@ class DeltaHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunTraces:
+    """What a run has saved so far: a checkpoint, and answers to interrupts, by task with the ids they answer."""
+
+    has_checkpoint: bool
+    resumed_interrupts: Mapping[UUID, list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     """Rows and stored bytes of one kind: checkpoints, values of one channel, or writes."""
 

@@ -107,6 +107,32 @@ class ClaimedRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunWatch:
+    """How a run that a worker holds stands in the table."""
+
+    run_id: UUID
+    attempt: int
+    status: RunStatus
+    cancel_action: CancelAction | None
+    cancel_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an attempt ended. `result` is the JSON text for waiting callers.
+
+    `live_values` is the JSON text of the state's values where the rows alone do not tell them: tasks of the open
+    superstep have finished, or, with `live_values_saved`, the checkpoint holds the value of a delta channel in parts.
+    """
+
+    status: RunStatus
+    result: bytes
+    error: dict[str, Any] | None = None
+    live_values: bytes | None = None
+    live_values_saved: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
     """How an attempt ended, in JSON the API can show.
 

@@ -23,8 +23,10 @@ from .assistants import Assistants
 from .cancellation import Cancellation
 from .crons import Crons
 from .endings import Endings
+from .kernel_workers import KernelWorkers
 from .leases import Leases
 from .runs import Runs
+from .state_updates import StateUpdates
 from .store import Store
 from .streams import RunStreams
 from .system import System
@@ -43,12 +45,14 @@ class Resources:
 
     assistants: Assistants
     threads: Threads
+    state_updates: StateUpdates
     runs: Runs
     thread_commands: ThreadCommands
     thread_protocol: ThreadProtocol
     thread_streams: ThreadStreams
     crons: Crons
     leases: Leases
+    kernel_workers: KernelWorkers
     store: Store
     webhooks: Webhooks
     system: System
@@ -108,24 +112,28 @@ async def build_resources(
         news=news,
         default_ttl=ttl.default,
     )
+    assistants = Assistants(database, threads=threads, cancellation=cancellation)
+    leases = Leases(
+        database,
+        storage=storage,
+        endings=endings,
+        wakeups=wakeups,
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+        webhooks=webhooks,
+        news=news,
+    )
     return Resources(
-        assistants=Assistants(database, threads=threads, cancellation=cancellation),
+        assistants=assistants,
         threads=threads,
+        state_updates=StateUpdates(threads=threads, storage=storage),
         runs=runs,
         thread_commands=ThreadCommands(runs=runs, threads=threads),
         thread_protocol=ThreadProtocol(database, log=thread_log, bells=bells, endings=endings),
         thread_streams=ThreadStreams(database, events=events, updates=updates, bells=bells),
         crons=Crons(database, runs=runs, webhooks=webhooks),
-        leases=Leases(
-            database,
-            storage=storage,
-            endings=endings,
-            wakeups=wakeups,
-            lease_seconds=settings.lease_seconds,
-            max_attempts=settings.max_attempts,
-            webhooks=webhooks,
-            news=news,
-        ),
+        leases=leases,
+        kernel_workers=KernelWorkers(database, assistants=assistants, leases=leases, signals=signals),
         store=store,
         webhooks=webhooks,
         system=System(database, queue=queue, settings=settings, store=store),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from ..db.assistants import AssistantRepository
-from ..db.database import Database
+from ..db.database import Connection, Database
 from ..db.runs import RunRepository
 from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
@@ -23,6 +24,7 @@ from ..errors import (
 from ..graphs import descriptor_views
 from ..graphs.descriptor_views import GraphDescriptor
 from ..models.assistants import Assistant, AssistantVersion, system_assistant_id
+from ..models.live import KernelInfo
 from ..models.pages import Page
 from .acting import Acting, metadata_of
 from .cancellation import Cancellation
@@ -233,38 +235,53 @@ class Assistants(Acting):
         return descriptor_views.subgraphs(descriptor, namespace, recurse)
 
     async def register(self, descriptor: GraphDescriptor) -> None:
-        """Store what a worker says of a graph and keep the graph's system assistant in step."""
-        assistant_id = system_assistant_id(descriptor.graph_id)
+        """Store what a worker says of a graph of langgraph.json, which no kernel serves from now on."""
         async with self._database.transaction() as connection:
-            await WorkerRepository(connection).upsert_graph(
-                descriptor.graph_id, descriptor=descriptor.to_json(), failure=descriptor.failure
-            )
-            assistants = AssistantRepository(connection)
-            name, description = descriptor.name or descriptor.graph_id, descriptor.description
-            created = await assistants.insert(
+            workers = WorkerRepository(connection)
+            await workers.lock_graph(descriptor.graph_id)
+            await workers.leave_graph(descriptor.graph_id)
+            await self.register_on(connection, descriptor)
+
+    async def register_on(
+        self, connection: Connection, descriptor: GraphDescriptor, *, kernel: KernelInfo | None = None
+    ) -> None:
+        """Store what is said of a graph, by the kernel that serves it or by a worker process.
+
+        The graph's system assistant is kept in step.
+        """
+        assistant_id = system_assistant_id(descriptor.graph_id)
+        await WorkerRepository(connection).upsert_graph(
+            descriptor.graph_id,
+            descriptor=descriptor.to_json(),
+            failure=descriptor.failure,
+            kernel=asdict(kernel) if kernel else None,
+        )
+        assistants = AssistantRepository(connection)
+        name, description = descriptor.name or descriptor.graph_id, descriptor.description
+        created = await assistants.insert(
+            assistant_id,
+            graph_id=descriptor.graph_id,
+            config={},
+            context={},
+            metadata=SYSTEM_METADATA,
+            name=name,
+            description=description,
+        )
+        # A graph that cannot be loaded at present is listed like any other; whoever uses it is told why.
+        if created is not None or descriptor.failure is not None:
+            return
+        await assistants.lock(assistant_id)
+        present = await assistants.get(assistant_id)
+        if present is not None and (present.name, present.description) != (name, description):
+            await assistants.update(
                 assistant_id,
-                graph_id=descriptor.graph_id,
-                config={},
-                context={},
-                metadata=SYSTEM_METADATA,
+                graph_id=None,
+                config=None,
+                context=None,
+                metadata=None,
                 name=name,
                 description=description,
             )
-            # A graph that cannot be loaded at present is listed like any other; whoever uses it is told why.
-            if created is not None or descriptor.failure is not None:
-                return
-            await assistants.lock(assistant_id)
-            present = await assistants.get(assistant_id)
-            if present is not None and (present.name, present.description) != (name, description):
-                await assistants.update(
-                    assistant_id,
-                    graph_id=None,
-                    config=None,
-                    context=None,
-                    metadata=None,
-                    name=name,
-                    description=description,
-                )
 
     async def _resolve(self, assistant_id: str) -> Assistant:
         try:

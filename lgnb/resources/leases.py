@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -23,7 +24,7 @@ from ..db.workers import WorkerRepository
 from ..errors import LeaseLost, QueueUnavailable
 from ..failpoints import failpoint
 from ..models.news import LeaseNews, RunNews, ThreadNews
-from ..models.runs import ClaimedRun, RunOutcome
+from ..models.runs import ClaimedRun, Ending, RunOutcome
 from ..queue.news import NewsChannel
 from ..queue.wakeups import WakeUps
 from .cancellation import roll_back_attempt
@@ -65,8 +66,17 @@ class Leases:
         self._max_attempts = max_attempts
         self._suspect_after = max(max_attempts - 1, 1)
 
-    async def register(self, worker_id: UUID, *, host_name: str, pid: int, graph_ids: list[str], jobs: int) -> None:
-        """Announce a worker and give it its first lease."""
+    async def register(
+        self,
+        worker_id: UUID,
+        *,
+        host_name: str,
+        pid: int,
+        graph_ids: list[str],
+        jobs: int,
+        kernel: dict[str, Any] | None = None,
+    ) -> None:
+        """Announce a worker, or the kernel that a host acts for, and give it its first lease."""
         async with self._database.connection() as connection:
             await WorkerRepository(connection).insert(
                 worker_id,
@@ -75,7 +85,18 @@ class Leases:
                 graph_ids=graph_ids,
                 jobs=jobs,
                 lease_seconds=self._lease_seconds,
+                kernel=kernel,
             )
+
+    async def renew(self, worker_id: UUID) -> bool:
+        """Extend a lease; false when it had ended, and with it the claim on every run it held."""
+        async with self._database.connection() as connection:
+            return await WorkerRepository(connection).renew(worker_id, lease_seconds=self._lease_seconds)
+
+    async def held(self, worker_id: UUID) -> list[ClaimedRun]:
+        """The runs that a worker has in hand."""
+        async with self._database.connection() as connection:
+            return await RunRepository(connection).held(worker_id)
 
     async def unregister(self, worker_id: UUID) -> None:
         async with self._database.connection() as connection:
@@ -108,6 +129,32 @@ class Leases:
     async def next_due_seconds(self, graph_ids: list[str]) -> float | None:
         async with self._database.connection() as connection:
             return await RunRepository(connection).next_due_seconds(graph_ids)
+
+    async def end(self, claimed: ClaimedRun, ending: Ending, *, rolled_back: bool) -> RunOutcome:
+        """Commit how an attempt ended, with the state that its checkpoints tell.
+
+        Raises:
+            LeaseLost: this attempt is no longer the current one; nothing was changed.
+        """
+        state: dict[str, Any] | None = None
+        if not rolled_back and not claimed.temporary:
+            states = await thread_states(self._storage, claimed.thread_id, limit=1, live=True)
+            state = states[0] if states else None
+        if ending.status in ("error", "timeout"):
+            thread_status = "error"
+        else:
+            thread_status = "interrupted" if state and state["next"] else "idle"
+        outcome = RunOutcome(
+            status=ending.status, thread_status=thread_status, result=ending.result, error=ending.error
+        ).with_state(state)
+        if ending.live_values is not None:
+            outcome = outcome.with_live_values(orjson.loads(ending.live_values), saved=ending.live_values_saved)
+        if rolled_back:
+            await self.roll_back(claimed, outcome)
+        else:
+            await self.finish(claimed, outcome)
+        failpoint("after_finish")
+        return outcome
 
     async def finish(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
         """Commit the end of an attempt: run, thread and result in one transaction.

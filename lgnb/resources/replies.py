@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import errors
-from ..errors import LgnbError
+from ..errors import LgnbError, error_named
 from ..queue.calls import Reply
 
 
@@ -22,8 +21,4 @@ def unwrap(reply: Reply) -> Any:
     """The result of a reply, or its error raised again."""
     if reply.error is None:
         return reply.result
-    kind = getattr(errors, reply.error, RemoteError)
-    error = kind.__new__(kind)
-    # Some errors take facts instead of a text; here only the text is known.
-    Exception.__init__(error, reply.message or reply.error)
-    raise error
+    raise error_named(reply.error, reply.message or "", otherwise=RemoteError)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from ..db.database import Connection, Database
-from ..db.runs import RunInFlight, RunRepository, RunWatch
+from ..db.runs import RunInFlight, RunRepository
 from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
 from ..errors import (
@@ -25,7 +25,7 @@ from ..models.access import Condition, both
 from ..models.identity import Caller, stored_caller
 from ..models.ids import new_id
 from ..models.news import RunNews, ThreadNews
-from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus
+from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus, RunWatch
 from ..models.streams import StreamEvent
 from ..models.threads import Thread, ThreadTtl
 from ..queue.news import NewsChannel

@@ -34,7 +34,8 @@ class System:
                 workers = await WorkerRepository(connection).live()
         except DatabaseUnavailable:
             return False
-        return bool(workers) or self._settings.workers == 0
+        # A kernel executes its own graphs only.
+        return any(worker.kernel is None for worker in workers) or self._settings.workers == 0
 
     async def health(self) -> dict[str, str]:
         """Each dependency as "healthy" or "unhealthy"."""

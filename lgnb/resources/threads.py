@@ -24,6 +24,7 @@ from ..errors import (
     SuperstepsFailed,
     ThreadBusy,
     ThreadNotFound,
+    WorkerUnavailable,
 )
 from ..json_encoding import encode, jsonable
 from ..models.access import Condition, both
@@ -40,6 +41,7 @@ from .cancellation import Cancellation
 from .latest_state import refresh_latest_state
 from .replies import unwrap
 from .reserved import clean_metadata
+from .unserved import why_unserved
 
 logger = logging.getLogger(__name__)
 
@@ -412,6 +414,9 @@ class Threads(Acting):
             raise InvalidState(f"Thread {thread.thread_id} has no graph yet: run an assistant on it first.")
         if thread.status == "busy":
             raise ThreadBusy(f"Thread {thread.thread_id} is busy with a run; wait for its end or cancel it.")
+        async with self._database.connection() as connection:
+            if why := await why_unserved(connection, graph_id):
+                raise WorkerUnavailable(why)
         given = {
             **params,
             "thread_id": str(thread.thread_id),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -28,7 +27,7 @@ from ..graphs.sources import GraphSource
 from ..graphs.tracebacks import user_traceback
 from ..json_encoding import describe_error, encode
 from ..models.checkpoints import CheckpointKey, NextTasks
-from ..models.runs import ClaimedRun, RunStatus
+from ..models.runs import ClaimedRun, Ending
 from .inputs import run_config, run_context, without_dropped
 from .langsmith_trace import langsmith_trace
 from .node_spans import RunTrace
@@ -60,21 +59,6 @@ class RunReturned(Exception):
     """The attempt stopped in good order, or for want of a database; another one shall go on with it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How an attempt ended. `result` is the JSON text for waiting callers.
-
-    `live_values` is the JSON text of the state's values where the rows alone do not tell them: tasks of the open
-    superstep have finished, or, with `live_values_saved`, the checkpoint holds the value of a delta channel in parts.
-    """
-
-    status: RunStatus
-    result: bytes
-    error: dict[str, Any] | None = None
-    live_values: bytes | None = None
-    live_values_saved: bool = False
-
-
 class Execution:
     """`run` on the graph's loop; `stop` and `drain` from any thread.
 
@@ -84,6 +68,7 @@ class Execution:
         goes_on: an earlier attempt has saved a checkpoint, from which this one goes on.
         publish: takes (event name, JSON); safe to call from any thread.
         report: observes everything that the graph yields; None for a run whose thread nobody can watch.
+        on_error: is shown the exception that ends the run, on the graph's loop.
     """
 
     def __init__(
@@ -97,6 +82,7 @@ class Execution:
         publish: Callable[[str, bytes], None],
         report: Report | None = None,
         store: Any = None,
+        on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._claimed = claimed
         self._source = source
@@ -106,6 +92,7 @@ class Execution:
         self._publish = publish
         self._report = report
         self._store = store
+        self._on_error = on_error
         self._control = RunControl()
         self._task: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -229,7 +216,10 @@ class Execution:
         if self._trace is not None:
             self._trace.fail(error)
         described = describe_error(error)
-        logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
+        if self._on_error is None:
+            logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
+        else:
+            self._on_error(error)
         self._publish("error", encode({**described, "traceback": user_traceback(error)}))
         return Ending(
             status="error",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from langgraph.store.base import (
     BaseStore,
@@ -20,11 +20,27 @@ from langgraph.store.base import (
 )
 
 from ..errors import EmbeddingFailed, InvalidRequest
-from ..models.store import FoundItem, ItemQuery, NamespaceQuery, PutItem
+from ..models.store import FoundItem, ItemQuery, NamespaceQuery, PutItem, StoreConfig
 from ..models.store import Item as StoredItem
-from ..resources.store import Store
 
 T = TypeVar("T")
+
+
+class Items(Protocol):
+    """The store that items are kept in; see `resources.Store`."""
+
+    @property
+    def config(self) -> StoreConfig: ...
+
+    async def get(
+        self, namespace: Sequence[str], key: str, *, refresh_ttl: bool | None = None
+    ) -> StoredItem | None: ...
+
+    async def find(self, what: ItemQuery) -> list[FoundItem]: ...
+
+    async def find_namespaces(self, what: NamespaceQuery) -> list[list[str]]: ...
+
+    async def write(self, puts: Sequence[PutItem]) -> None: ...
 
 
 class GraphStore(BaseStore):
@@ -35,7 +51,7 @@ class GraphStore(BaseStore):
 
     supports_ttl = True
 
-    def __init__(self, store: Store, *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, store: Items, *, loop: asyncio.AbstractEventLoop) -> None:
         self._store = store
         self._loop = loop
         self.ttl_config = TTLConfig(

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from ..db.queries import query
-from ..db.runs import RunWatch
+from ..models.runs import RunWatch
 
 logger = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
+from uuid import UUID
 
 from ..errors import QueueUnavailable
 from ..models.protocol import MARKER, RUN_MODES, ProtocolEvent, RootStatus, root_lifecycle
 from ..models.runs import ClaimedRun
-from ..queue.thread_log import ThreadLog
 from .protocol_events import ProtocolTranslator
 from .sending import BatchSender
 
@@ -30,10 +30,27 @@ _NATIVE_MODES = frozenset(RUN_MODES) - {"lifecycle"}
 _QUIET_MODES = frozenset(("values", "updates", "tasks", "checkpoints"))
 
 
+class ProtocolLog(Protocol):
+    """The log of a thread that the reports go to; see `queue.thread_log.ThreadLog`."""
+
+    async def append(
+        self,
+        thread_id: UUID,
+        *,
+        run_id: UUID,
+        attempt: int,
+        events: Sequence[ProtocolEvent],
+        first: int = 0,
+        ended: bool = False,
+    ) -> bool: ...
+
+    async def is_watched(self, thread_id: UUID) -> bool: ...
+
+
 class ProtocolReport:
     """`observe` on the graph's loop; everything else on the service loop, after the graph has come to its end."""
 
-    def __init__(self, log: ThreadLog, claimed: ClaimedRun, *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, log: ProtocolLog, claimed: ClaimedRun, *, loop: asyncio.AbstractEventLoop) -> None:
         self._log = log
         self._claimed = claimed
         self._sender = BatchSender(self._append, loop=loop)

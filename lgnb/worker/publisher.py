@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
-from ..queue.events import EventLog
 from .sending import BatchSender
 
 logger = logging.getLogger(__name__)
+
+
+class Events(Protocol):
+    """The log that the events go to; see `queue.events.EventLog`."""
+
+    async def append(
+        self, run_id: UUID, *, thread_id: UUID, attempt: int, events: Sequence[tuple[int, str, bytes]]
+    ) -> bool: ...
+
+    async def append_end(self, run_id: UUID, *, thread_id: UUID, attempt: int, number: int, status: str) -> bool: ...
 
 
 class Publisher:
     """`publish` may be called from any thread; everything else on the service loop."""
 
     def __init__(
-        self, events: EventLog, *, run_id: UUID, thread_id: UUID, attempt: int, loop: asyncio.AbstractEventLoop
+        self, events: Events, *, run_id: UUID, thread_id: UUID, attempt: int, loop: asyncio.AbstractEventLoop
     ) -> None:
         self._events = events
         self._run_id = run_id

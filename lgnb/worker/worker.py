@@ -13,58 +13,30 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
-import orjson
-
 from ..checkpoints.codec import Codec
-from ..checkpoints.history import thread_states
-from ..checkpoints.saver import Saver
-from ..db.runs import RunWatch
-from ..errors import DatabaseUnavailable, LeaseLost, QueueUnavailable
-from ..failpoints import failpoint
+from ..errors import DatabaseUnavailable, QueueUnavailable
 from ..graphs.loading import GraphRegistry
-from ..models.checkpoints import Fence
-from ..models.runs import ClaimedRun, RunOutcome
+from ..models.runs import ClaimedRun, RunWatch
 from ..resources import Resources
 from ..settings import Settings
+from .attempt import RETRY_SECONDS, STOP_GRACE_SECONDS, Attempt
 from .call_server import CallServer
 from .cron_tick import CronTick
-from .execution import Ending, Execution, RunReturned
 from .expiry import StoreSweeper, ThreadSweeper
 from .graph_store import GraphStore
 from .heartbeat import Heartbeat
-from .inputs import input_of
 from .loops import GraphLoops, LoopThread
-from .protocol_report import ProtocolReport
-from .publisher import Publisher
 from .sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
 
 _CLAIM_AT_ONCE = 8
 _MOST_HEARD = 256
-# How long a stopped run may take to notice before its end is committed without it.
-_STOP_GRACE_SECONDS = 3.0
-_RETRY_SECONDS = 0.5
 _WATCH_SECONDS = 0.25
-
-
-@dataclass(slots=True)
-class InHand:
-    """A run this worker executes."""
-
-    claimed: ClaimedRun
-    execution: Execution
-    publisher: Publisher
-    thread: LoopThread
-    future: Future[Ending]
-    stop_asked: asyncio.Event
-    # Its loop is known not to listen.
-    stranded: bool = False
 
 
 class Worker:
@@ -102,7 +74,7 @@ class Worker:
         )
         self._worker_id = uuid4()
         self._heartbeat: Heartbeat | None = None
-        self._hands: dict[UUID, InHand] = {}
+        self._hands: dict[UUID, Attempt] = {}
         self._attempts: set[asyncio.Task[None]] = set()
         # The runs begun and not yet ended, by how many attempts of each are.
         self._begun: Counter[UUID] = Counter()
@@ -181,7 +153,7 @@ class Worker:
         logger.warning("The lease of this worker ended before it was renewed; its runs go on elsewhere.")
         self._resources.leases.tell_lost(self._worker_id)
         for hand in self._hands.values():
-            self._stop_run(hand, "lost")
+            hand.stop("lost")
         if not self._stopping.is_set():
             self._spawn(self._begin_lease_again())
 
@@ -197,7 +169,7 @@ class Worker:
             try:
                 await self._begin_lease()
             except DatabaseUnavailable:
-                await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
             else:
                 self._look.set()
                 return
@@ -216,7 +188,7 @@ class Worker:
                 if await self._resources.wakeups.wait(self._graph_ids, timeout_seconds=5.0):
                     self._look.set()
             except QueueUnavailable:
-                await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _claim(self) -> None:
         """Claim what is due, then wait for a wake-up, the next delayed run, or the poll interval."""
@@ -260,46 +232,27 @@ class Worker:
     def _begin(self, claimed: ClaimedRun) -> None:
         self._begun[claimed.run_id] += 1
         self._suspects += self._resources.leases.is_suspect(claimed)
-        self._spawn(self._attempt(claimed))
+        self._spawn(self._execute(claimed))
 
-    async def _attempt(self, claimed: ClaimedRun) -> None:
+    async def _execute(self, claimed: ClaimedRun) -> None:
         """Execute a claimed run to its committed end."""
-        publisher = Publisher(
-            self._resources.events,
-            run_id=claimed.run_id,
-            thread_id=claimed.thread_id,
-            attempt=claimed.attempt,
-            loop=self._loop,
+        hand = Attempt(
+            claimed,
+            self._resources,
+            store=self._store,
+            codec=self._codec,
+            timeout_seconds=self._settings.run_timeout_seconds,
+            stopping=self._stopping,
         )
-        # The thread of a temporary run goes away with it.
-        report = None if claimed.temporary else ProtocolReport(self._resources.thread_log, claimed, loop=self._loop)
-        publisher.publish("metadata", orjson.dumps({"run_id": claimed.run_id, "attempt": claimed.attempt}))
-        hand: InHand | None = None
+        self._hands[claimed.run_id] = hand
+        if claimed.run_id in self._heard:
+            self._spawn(self._check([claimed.run_id]))
         try:
-            if report is not None:
-                await report.begin()
-            execution = await self._prepare(claimed, publisher, report)
-            thread, future = self._graph_loops.run(execution.run(), graph_id=claimed.graph_id, run_id=claimed.run_id)
-            hand = InHand(claimed, execution, publisher, thread, future, asyncio.Event())
-            self._hands[claimed.run_id] = hand
-            if claimed.run_id in self._heard:
-                self._spawn(self._check([claimed.run_id]))
-            ending = await self._ending(hand)
-            outcome = await self._commit(claimed, ending, rolled_back=execution.stopped == "rollback")
-            failpoint("after_finish")
-            await publisher.close(ending.status)
-            if report is not None:
-                await _report_end(report, outcome)
-        except LeaseLost:
-            logger.info("Attempt %d of run %s is no longer the current one.", claimed.attempt, claimed.run_id)
-        except (RunReturned, DatabaseUnavailable):
-            await publisher.flush()
-            if report is not None:
-                await report.flush()
-            await self._give_back(claimed)
+            await hand.run(
+                self._registry.get(claimed.graph_id),
+                partial(self._graph_loops.run, graph_id=claimed.graph_id, run_id=claimed.run_id),
+            )
         finally:
-            if report is not None:
-                report.stop()
             was_full = self._begun.total() >= self._settings.jobs or self._suspects > 0
             self._begun -= Counter([claimed.run_id])
             self._suspects -= self._resources.leases.is_suspect(claimed)
@@ -309,96 +262,7 @@ class Worker:
             if was_full:
                 self._look.set()
 
-    async def _prepare(self, claimed: ClaimedRun, publisher: Publisher, report: ProtocolReport | None) -> Execution:
-        saver: Saver | None = None
-        goes_on = False
-        given = input_of(claimed, stored_input=False)
-        if not claimed.temporary:
-            fence = Fence(claimed.run_id, claimed.attempt)
-            saver = Saver(self._resources.storage, self._codec, fence=fence, loop=self._loop)
-            if claimed.attempt > 1:
-                traces = await self._resources.storage.traces_of_run(claimed.thread_id, claimed.run_id)
-                goes_on = traces.has_checkpoint
-                given = input_of(claimed, stored_input=goes_on, resumed_tasks=traces.resumed_interrupts)
-        return Execution(
-            claimed,
-            self._registry.get(claimed.graph_id),
-            saver=saver,
-            input=given,
-            goes_on=goes_on,
-            publish=publisher.publish,
-            report=report,
-            store=self._store,
-        )
-
-    async def _ending(self, hand: InHand) -> Ending:
-        """Wait for the attempt; a graph that does not stop when told, or at its time limit, is left behind."""
-        done = asyncio.ensure_future(asyncio.wrap_future(hand.future))
-        asked = asyncio.create_task(hand.stop_asked.wait())
-        try:
-            limit = self._settings.run_timeout_seconds
-            await asyncio.wait({done, asked}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if not done.done():
-                if not asked.done():
-                    hand.execution.stop("timeout")
-                await asyncio.wait({done}, timeout=0 if hand.stranded else _STOP_GRACE_SECONDS)
-            if done.done():
-                return done.result()
-            logger.warning("Run %s does not stop; its end is committed without it.", hand.claimed.run_id)
-            return hand.execution.stopped_ending()
-        finally:
-            asked.cancel()
-            if not done.done():
-                # Nobody waits for it any more; whatever it still writes is refused by the fence.
-                done.add_done_callback(_ignore_result)
-
-    async def _commit(self, claimed: ClaimedRun, ending: Ending, *, rolled_back: bool) -> RunOutcome:
-        while True:
-            try:
-                outcome = await self._outcome(claimed, ending, with_state=not rolled_back)
-                if rolled_back:
-                    await self._resources.leases.roll_back(claimed, outcome)
-                else:
-                    await self._resources.leases.finish(claimed, outcome)
-            except DatabaseUnavailable:
-                logger.warning("The end of run %s could not be committed yet; trying again.", claimed.run_id)
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                return outcome
-
-    async def _outcome(self, claimed: ClaimedRun, ending: Ending, *, with_state: bool) -> RunOutcome:
-        state: dict[str, Any] | None = None
-        if with_state and not claimed.temporary:
-            states = await thread_states(self._resources.storage, claimed.thread_id, limit=1, live=True)
-            state = states[0] if states else None
-        if ending.status in ("error", "timeout"):
-            thread_status = "error"
-        else:
-            thread_status = "interrupted" if state and state["next"] else "idle"
-        outcome = RunOutcome(
-            status=ending.status, thread_status=thread_status, result=ending.result, error=ending.error
-        ).with_state(state)
-        if ending.live_values is not None:
-            outcome = outcome.with_live_values(orjson.loads(ending.live_values), saved=ending.live_values_saved)
-        return outcome
-
-    async def _give_back(self, claimed: ClaimedRun) -> None:
-        while True:
-            try:
-                await self._resources.leases.give_back(claimed)
-            except DatabaseUnavailable:
-                if self._stopping.is_set():
-                    # The sweeper of another worker takes over when the lease ends.
-                    return
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                return
-
     # stopping runs
-
-    def _stop_run(self, hand: InHand, reason: Any, message: str = "") -> None:
-        hand.execution.stop(reason, message)
-        hand.stop_asked.set()
 
     async def _check(self, run_ids: list[UUID]) -> None:
         """Somebody signalled these runs: look at the rows of those in hand."""
@@ -420,29 +284,29 @@ class Worker:
             if row is None or row.attempt != hand.claimed.attempt or row.status != "running":
                 # A newer claim of ours looks the same from here; its row was read before it was made.
                 if row is None or row.attempt >= hand.claimed.attempt:
-                    self._stop_run(hand, "lost")
+                    hand.stop("lost")
             elif row.cancel_action is not None:
-                self._stop_run(hand, row.cancel_action, row.cancel_reason or "The run was cancelled.")
+                hand.stop(row.cancel_action, row.cancel_reason or "The run was cancelled.")
 
     def _evacuate(self, thread: LoopThread, culprit: UUID | None, lasting: bool) -> None:
         """A graph blocks this loop: the other runs on it go on elsewhere, from their last checkpoint."""
         for run_id, hand in self._hands.items():
-            if hand.thread is not thread or run_id == culprit or hand.future.done():
+            if hand.thread is not thread or run_id == culprit or hand.is_done:
                 continue
-            if lasting or not hand.execution.has_begun:
+            if lasting or not hand.has_begun:
                 hand.stranded = True
-                self._stop_run(hand, "return")
+                hand.stop("return")
 
     async def _drain(self) -> None:
         """Let runs finish their superstep, then give back what is left."""
         for hand in self._hands.values():
-            hand.execution.drain()
+            hand.drain()
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=self._settings.drain_seconds)
         for hand in self._hands.values():
-            self._stop_run(hand, "return")
+            hand.stop("return")
         if self._attempts:
-            await asyncio.wait(self._attempts, timeout=_STOP_GRACE_SECONDS + 1)
+            await asyncio.wait(self._attempts, timeout=STOP_GRACE_SECONDS + 1)
 
     def _from_thread(self, method: Callable[..., None]) -> Callable[..., None]:
         """The same method for another thread to call; it runs on the service loop."""
@@ -459,23 +323,6 @@ class Worker:
         self._attempts.add(task)
         task.add_done_callback(self._attempts.discard)
         task.add_done_callback(_log_failure)
-
-
-async def _report_end(report: ProtocolReport, outcome: RunOutcome) -> None:
-    """Tell those who watch the thread how the run ended."""
-    if outcome.status in ("error", "timeout"):
-        error = outcome.error or {}
-        await report.close("failed", error=str(error.get("message") or error.get("error") or outcome.status))
-    elif outcome.status == "interrupted" or outcome.thread_status == "interrupted":
-        waiting = {interrupt["id"] for task in outcome.interrupts.values() for interrupt in task}
-        await report.close("interrupted", waiting=waiting if outcome.has_state else None)
-    else:
-        await report.close("completed")
-
-
-def _ignore_result(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled():
-        future.exception()
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

@@ -43,20 +43,20 @@ def name_of(route: Any) -> str:
     return f"{route.method} {route.public_path}"
 
 
-def operation_of(method: str, path: str) -> str | None:
-    """The operation that a request calls."""
+def route_of(method: str, path: str) -> Any:
+    """The route that answers a request."""
     if path.rstrip("/").endswith(f"/{MOUNT}"):
         path = f"{path.rstrip('/')}/"
     for its_method, pattern, route in _patterns:
         if its_method == method and pattern.fullmatch(path):
-            return name_of(route)
+            return route
     return None
 
 
 def note(column: str, method: str, path: str, status: int) -> None:
-    """A test has called an operation; a refusal does not count."""
-    if _current and status < 400 and (operation := operation_of(method, path)):
-        _seen[operation, column].add(_current)
+    """A test has called an operation; a refusal does not count, unless the operation is there to refuse."""
+    if _current and (route := route_of(method, path)) and (status < 400 or status == route.status):
+        _seen[name_of(route), column].add(_current)
 
 
 def _note_response(response: httpx.Response, sdk_column: str) -> None:

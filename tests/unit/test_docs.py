@@ -13,6 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from lgnb.graphs import project
+from lgnb.graphs.checkpointer_section import _Checkpointer
+from lgnb.graphs.configuration import _Store
+from lgnb.graphs.encryption_section import _Encryption
+from lgnb.graphs.http_section import _Http
 from lgnb.settings import Settings
 
 _ROOT = Path(__file__).parents[2]
@@ -42,6 +47,17 @@ def test_the_table_of_settings_is_the_one_that_the_code_gives() -> None:
     document = _read("docs/configuration.md")
 
     assert rendered(document) == document, "run: python tests/tools/settings_table.py"
+
+
+def test_the_table_of_langgraph_json_names_every_key_that_is_known_and_no_other() -> None:
+    text = _read("docs/configuration.md").split("<!-- keys: begin -->")[1].split("<!-- keys: end -->")[0]
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = {key for row in rows for key in re.findall(r"`([a-z0-9_.]+)`", row)}
+
+    sections = {"http": _Http, "checkpointer": _Checkpointer, "store": _Store, "encryption": _Encryption}
+    known = {key for key in project._KNOWN_KEYS if key != "$schema" and key not in sections}
+    known |= {f"{name}.{field}" for name, section in sections.items() for field in section.model_fields}
+    assert named == known
 
 
 @_each_document

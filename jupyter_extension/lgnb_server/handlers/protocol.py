@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import UUID
 
 import orjson
-from tornado.web import HTTPError, authenticated
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.web import authenticated
 
 from lgnb.errors import AccessDenied, CommandRefused, InvalidRequest, InvalidState, LgnbError, ThreadNotFound
 from lgnb.json_encoding import encode
@@ -20,14 +18,11 @@ from lgnb.resources.thread_protocol import Lost, ThreadReader
 from .. import parsing, sse
 from ..protocol_commands import CommandRunner, MalformedCommand, failure, read_command, read_subscription
 from ..protocol_session import ProtocolSession, gap_frame
-from ..refusals import Refusal, refusal
-from ..streaming import ClientGone, send_bounded
+from ..refusals import refusal
+from ..streaming import ClientGone
 from .base import LgnbHandler
-from .long_answers import LongAnswerHandler, logger
-
-_INTERNAL_ERROR = 1011
-_GOING_AWAY = 1001
-_MOST_WAITING = 64
+from .long_answers import logger
+from .sockets import GOING_AWAY, INTERNAL_ERROR, SocketHandler
 
 
 class ThreadCommandsHandler(LgnbHandler):
@@ -48,7 +43,7 @@ class ThreadCommandsHandler(LgnbHandler):
         self.answer(await runner.answer(command))
 
 
-class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: ignore[reportIncompatibleMethodOverride]  of check_origin
+class ThreadEventsHandler(SocketHandler):
     """One path: POST answers with events, a WebSocket carries events and commands."""
 
     @authenticated
@@ -69,51 +64,22 @@ class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: igno
 
     # The WebSocket
 
-    async def prepare(self) -> None:
-        """Refuse as always, but tell a browser why: it cannot read the status of a refused upgrade."""
-        try:
-            await super().prepare()
-        except (HTTPError, AccessDenied) as error:
-            refused = refusal(error, status=500, request_id=self.request_id)
-            if not self._is_browser_socket() or refused.status not in (401, 403):
-                raise
-            self._refusal = refused
-            await WebSocketHandler.get(self)
-
     @authenticated
     async def get(self, thread_id: UUID) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  by the decorator
-        if self.request.headers.get("Upgrade", "").lower() != "websocket":
+        if not self.is_upgrade:
             raise InvalidState("Open a WebSocket here, or POST a subscription to follow the thread.")
         await super().get(thread_id)
 
-    async def open(self, *args: Any) -> None:
-        """The socket is there: serve it until either side has enough."""
-        refused: Refusal | None = getattr(self, "_refusal", None)
-        if refused is not None:
-            self.close(4000 + refused.status, refused.detail[:100])
-            return
-        (thread_id,) = args
-        self._commands: asyncio.Queue[str | bytes] = asyncio.Queue(_MOST_WAITING)
-        self._serving = asyncio.ensure_future(self._serve(thread_id))
-
-    async def on_message(self, message: str | bytes) -> None:
-        # Tornado reads the next frame only when this returns, so a flood of commands waits in the client.
-        await self._commands.put(message)
-
-    def on_close(self) -> None:
-        serving: asyncio.Future[None] | None = getattr(self, "_serving", None)
-        if serving is not None:
-            serving.cancel()
-
-    async def _serve(self, thread_id: UUID) -> None:
-        code = _GOING_AWAY
+    async def serve(self, *parameters: Any) -> None:
+        thread_id: UUID = parameters[0]
+        code = GOING_AWAY
         try:
             with self.host.streams.opened(self.gone):
                 protocol = self.resources.thread_protocol
                 async with protocol.watching(thread_id) as reader:
-                    session = ProtocolSession(protocol, reader, send=self._send_frame)
+                    session = ProtocolSession(protocol, reader, send=self.send_frame)
                     await session.begin()
-                    await self._until_gone(session.run(), self._answer_commands(thread_id, session))
+                    await self.until_gone(session.run(), self._answer_commands(thread_id, session))
         except ClientGone:
             pass
         except (ThreadNotFound, AccessDenied) as error:
@@ -121,25 +87,13 @@ class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: igno
             code = 4000 + refused.status
             await self._say_last(failure(None, "unknown_error", f"{refused.status}: {refused.detail}"))
         except LgnbError as error:
-            code = _INTERNAL_ERROR
+            code = INTERNAL_ERROR
             logger.warning("The socket of thread %s was closed: %s", thread_id, error)
             await self._say_last(failure(None, "unknown_error", str(error)))
         except Exception:  # noqa: BLE001  a socket must not end without a word
-            code = _INTERNAL_ERROR
+            code = INTERNAL_ERROR
             logger.exception("The socket of thread %s failed.", thread_id)
         self.close(code)
-
-    async def _until_gone(self, *work: Any) -> None:
-        """Do all of it until one part fails, the client leaves, or the server stops."""
-        tasks = [asyncio.ensure_future(part) for part in (*work, self.gone.wait())]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _answer_commands(self, thread_id: UUID, session: ProtocolSession) -> None:
         runner = CommandRunner(
@@ -149,33 +103,20 @@ class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: igno
             headers=self.configurables(),
         )
         while True:
-            frame = await self._commands.get()
+            frame = await self.next_frame()
             try:
                 answer = await runner.answer(read_command(_json(frame)), session)
             except MalformedCommand as error:
                 answer = error.answer
             except InvalidState as error:
                 answer = failure(None, "invalid_argument", str(error))
-            await self._send_frame(encode(answer))
-
-    async def _send_frame(self, frame: bytes) -> None:
-        async def write() -> None:
-            await self.write_message(frame)
-
-        try:
-            await send_bounded(write, cut=lambda: self.close(_GOING_AWAY))
-        except WebSocketClosedError:
-            raise ClientGone from None
+            await self.send_frame(encode(answer))
 
     async def _say_last(self, answer: dict[str, Any]) -> None:
         try:
-            await self._send_frame(orjson.dumps(answer))
+            await self.send_frame(orjson.dumps(answer))
         except ClientGone:
             pass
-
-    def _is_browser_socket(self) -> bool:
-        headers = self.request.headers
-        return headers.get("Upgrade", "").lower() == "websocket" and "Origin" in headers
 
 
 async def _frames(

@@ -101,6 +101,14 @@ WHERE status = 'pending'
     AND created_at > clock_timestamp()
     AND graph_id = ANY(%(graph_ids)s)
 
+-- run_held --
+-- Runs that a worker has in hand.
+SELECT run_id, thread_id, assistant_id, graph_id, metadata, kwargs, attempt,
+    attempt - 1 - returned AS failed_attempts, created_at
+FROM runs
+WHERE worker_id = %(worker_id)s
+    AND status = 'running'
+
 -- run_finish --
 -- Ends an attempt; an empty result means the lease was lost.
 UPDATE runs

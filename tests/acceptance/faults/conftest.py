@@ -170,24 +170,44 @@ class Installation:
     processes: list[Process] = field(default_factory=list[Process])
 
     async def host(
-        self, *, workers: int = 1, config: Path = GRAPHS, program: tuple[str, ...] = _LGNB, **settings: Any
+        self,
+        *,
+        workers: int = 1,
+        config: Path = GRAPHS,
+        program: tuple[str, ...] = _LGNB,
+        environment: dict[str, str] | None = None,
+        **settings: Any,
     ) -> Host:
         """A host that serves; settings as keyword arguments, named as in Settings."""
         arguments = ["serve", "--port", "0", "--token", Host.key, "--workers", str(workers), "-c", str(config)]
-        return await self._begin(Host, arguments, program, settings).started()
+        return await self._begin(Host, arguments, program, environment, settings).started()
 
-    async def worker(self, *, config: Path = GRAPHS, program: tuple[str, ...] = _LGNB, **settings: Any) -> Process:
+    async def worker(
+        self,
+        *,
+        config: Path = GRAPHS,
+        program: tuple[str, ...] = _LGNB,
+        environment: dict[str, str] | None = None,
+        **settings: Any,
+    ) -> Process:
         """A worker with a lease; `program` is what Python runs instead of the installed command."""
-        process = self._begin(Process, ["worker", "-c", str(config)], program, settings)
+        process = self._begin(Process, ["worker", "-c", str(config)], program, environment, settings)
         await _until(lambda: process.said("serves"), what="the worker serves", seconds=_START_SECONDS)
         await _until(lambda: self._has_lease(process.pid), what="the worker has a lease")
         return process
 
-    def _begin(self, kind: type[Any], arguments: list[str], program: tuple[str, ...], settings: dict[str, Any]) -> Any:
+    def _begin(
+        self,
+        kind: type[Any],
+        arguments: list[str],
+        program: tuple[str, ...],
+        environment: dict[str, str] | None,
+        settings: dict[str, Any],
+    ) -> Any:
         given = {f"LGNB_{name.upper()}": str(value) for name, value in settings.items()}
         log = self.directory / f"{arguments[0]}-{len(self.processes) + 1}.log"
-        environment = {**os.environ, **self.environment, **given}
-        process = kind(arguments, environment=environment, log=log, program=program)
+        variables = {**os.environ, **self.environment, **given, **(environment or {})}
+        process = kind(arguments, environment=variables, log=log, program=program)
         self.processes.append(process)
         return process
 

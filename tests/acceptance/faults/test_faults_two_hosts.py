@@ -10,11 +10,22 @@ async def test_a_run_is_followed_and_cancelled_from_another_host(installation: A
     """The stream joined at the second host is the stream of the first, and ends when the second one cancels."""
     one, two = await asyncio.gather(installation.host(workers=1), installation.host(workers=1))
     thread = await one.client.threads.create()
-    request = {"input": {"step": 0}, "context": {"steps": 1000, "delay": 0.1}, "stream_mode": "values"}
-    run = await one.client.runs.create(thread["thread_id"], "counter", stream_resumable=True, **request)
+    began: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    started = one.client.runs.stream(
+        thread["thread_id"],
+        "counter",
+        input={"step": 0},
+        context={"steps": 1000, "delay": 0.1},
+        stream_mode="values",
+        stream_resumable=True,
+        on_run_created=began.set_result,
+    )
 
-    there = asyncio.create_task(_follow(one.client, run))
-    here = asyncio.create_task(_follow(two.client, run))
+    there = asyncio.create_task(_follow(started))
+    run = await began
+    here = asyncio.create_task(
+        _follow(two.client.runs.join_stream(thread["thread_id"], run["run_id"], last_event_id="0"))
+    )
     await until(lambda: installation.saved(thread["thread_id"]) > 6, what="six steps done")
     async with asyncio.timeout(3):
         await two.client.runs.cancel(thread["thread_id"], run["run_id"], wait=True)
@@ -42,6 +53,5 @@ async def test_two_hosts_share_the_work_and_execute_each_run_once(installation: 
     assert sorted(steps_log.steps) == [1] * 40 + [2] * 40
 
 
-async def _follow(client: Any, run: Any) -> list[tuple[str, Any]]:
-    stream = client.runs.join_stream(run["thread_id"], run["run_id"], last_event_id="0")
+async def _follow(stream: Any) -> list[tuple[str, Any]]:
     return [(part.event, part.data) async for part in stream]

@@ -173,6 +173,20 @@ def test_a_background_run_is_waited_for_later(notebook: Any) -> None:
     assert "Rayleigh" in seen.text
 
 
+def test_a_run_that_works_can_be_looked_at_without_waiting_for_it(notebook: Any) -> None:
+    """What it said so far, what its nodes do, and its events: at once, even while it goes on speaking."""
+    notebook.run("%lg run agent --background --context token_delay=0.2 Why is the sky blue?")
+    deadline = time.monotonic() + 20
+    while "Sunlight holds" not in (seen := notebook.run("%lg result")).text:
+        assert time.monotonic() < deadline, seen.text
+
+    assert "running: model (superstep 1)" in seen.text
+    assert ["1", "model"] in [line.split()[:2] for line in notebook.run("%lg trace").text.splitlines()]
+    assert notebook.run("%lg logs").text.splitlines()[-1].endswith("model speaks")
+    assert notebook.value("_lg.refresh() or _lg.status") == "running"
+    notebook.run("%lg cancel")
+
+
 def test_without_a_live_front_end_there_is_one_deterministic_output(
     lgnb_server: Any, open_notebook: Callable[..., Any]
 ) -> None:

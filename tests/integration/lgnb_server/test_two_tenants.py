@@ -133,6 +133,8 @@ VISITS: dict[tuple[str, str], Visit] = {
     ("GET", "/a2a/{assistant_id}/.well-known/agent-card.json"): Visit(shows=True),
     ("GET", "/a2a/{assistant_id}/.well-known/agent.json"): Visit(shows=True),
     ("GET", "/.well-known/agent-card.json"): Visit(query={"assistant_id": "{assistant_id}"}, shows=True),
+    ("GET", "/live"): Visit(frozenset((400,))),
+    ("GET", "/live/graphs"): Visit(),
     ("PUT", "/store/items"): Visit(body={"namespace": ["alice", "diary"], "key": "k", "value": {}}),
     ("GET", "/store/items"): Visit(query={"namespace": "alice.diary", "key": "k"}, shows=True),
     ("DELETE", "/store/items"): Visit(body={"namespace": ["alice", "diary"], "key": "k"}),
@@ -170,8 +172,8 @@ class Tenants:
             text = text.replace(f"{{{name}}}", known)
         return json.loads(text)
 
-    def socket(self, headers: dict[str, str]) -> Any:
-        address = f"{self.jupyter.url}/threads/{self.ids['thread_id']}/stream/events".replace("http", "ws", 1)
+    def socket(self, headers: dict[str, str], path: str = "/threads/{thread_id}/stream/events") -> Any:
+        address = f"{self.jupyter.url}{path}".format(**self.ids).replace("http", "ws", 1)
         return connect(address, additional_headers=headers, proxy=None)
 
 
@@ -273,6 +275,9 @@ async def test_another_tenant_sees_and_changes_nothing(tenants: Tenants, databas
         assert (told["error"], told["message"][:3]) == ("unknown_error", "404")
         with pytest.raises(ConnectionClosed, match="4404"):
             await socket.recv()
+    for name in ("alice", "bob"):
+        with pytest.raises(InvalidStatus, match="403"):
+            await tenants.socket(tenants.headers(name), "/live")
     assert everything(database_uri) == before
 
 

@@ -169,6 +169,7 @@ def test_what_is_wrong_with_serde_is_named(folder: Path, serde: dict[str, Any], 
 
 
 def test_the_http_section_becomes_configuration(folder: Path) -> None:
+    (folder / "web.py").touch()
     http = _configured(
         folder,
         http={
@@ -195,6 +196,7 @@ def test_the_http_section_becomes_configuration(folder: Path) -> None:
         ({"mount_prefix": "/v1/"}, "begin with a slash"),
         ({"mount_prefix": "/noauth/x"}, "reserved"),
         ({"app": "web.py"}, "http.app"),
+        ({"app": "./gone.py:app"}, "no such file"),
         ({"middleware_order": "last"}, "http.middleware_order"),
         ({"cors": {"allow_origin_regex": "("}}, "http.cors.allow_origin_regex"),
         ({"disable_store": "perhaps"}, "http.disable_store"),

@@ -90,6 +90,8 @@ def _paths(**http: Any) -> set[str]:
             ["POST /threads", "GET /ok"],
         ),
         ("store", ["PUT /store/items"], ["POST /threads"]),
+        ("mcp", ["POST /mcp"], ["POST /a2a/{assistant_id}"]),
+        ("a2a", ["POST /a2a/{assistant_id}", "GET /.well-known/agent-card.json"], ["POST /mcp"]),
         ("meta", ["GET /info", "GET /metrics", "GET /docs", "GET /openapi.json"], ["GET /ok", "GET /"]),
         ("event_streaming", ["POST /threads/{thread_id}/stream/events"], ["GET /threads/{thread_id}/stream"]),
     ],

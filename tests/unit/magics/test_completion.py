@@ -21,7 +21,7 @@ def session() -> Iterator[Session]:
 
 @pytest.mark.parametrize("start", ["%lg", "%%lg"])
 def test_subcommands_are_offered(start: str) -> None:
-    assert candidates(f"{start} re", "re") == ["result", "resume"]
+    assert candidates(f"{start} re", "re") == ["replay", "result", "resume"]
     assert candidates(f"{start} ", "") == sorted({name.split()[0] for name in COMMANDS})
 
 
