@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 from uuid import UUID
 
+from ..models.access import Condition
 from ..models.checkpoints import NO_RUN, Blob, CheckpointFilter, NextTasks, SavedCheckpoint, SavedWrite
 from .view import view
 
@@ -46,12 +47,13 @@ async def thread_states(
     metadata_filter: dict[str, Any] | None = None,
     subgraphs: bool = False,
     live: bool = False,
+    visible: Condition | None = None,
 ) -> list[ThreadState]:
     """States newest first, from `checkpoint_id` alone or from all checkpoints older than `before`.
 
     With `live` a state tells what is still to be done: tasks that have finished are no longer next, and answered
     interrupts are gone. Otherwise it records the step as it began. With `subgraphs` each task of a subgraph carries
-    that graph's own newest state in place of a reference.
+    that graph's own newest state in place of a reference. There are none where the thread is not `visible`.
     """
     page = await storage.list(
         CheckpointFilter(
@@ -61,6 +63,7 @@ async def thread_states(
             before=before,
             metadata=metadata_filter,
             limit=limit,
+            visible=visible,
         )
     )
     size = sum(len(blob.data) for saved in page for blob in saved.values.values())
@@ -72,7 +75,7 @@ async def thread_states(
         for state in states:
             for task in state["tasks"]:
                 if task["checkpoint"]:
-                    task["state"] = await _nested(storage, thread_id, task["checkpoint"])
+                    task["state"] = await _nested(storage, thread_id, task["checkpoint"], visible)
                     task["checkpoint"] = None
     return states
 
@@ -93,12 +96,16 @@ def empty_state(checkpoint: dict[str, Any] | None = None) -> ThreadState:
     }
 
 
-async def _nested(storage: CheckpointPages, thread_id: UUID, checkpoint: dict[str, Any]) -> ThreadState:
+async def _nested(
+    storage: CheckpointPages, thread_id: UUID, checkpoint: dict[str, Any], visible: Condition | None
+) -> ThreadState:
     namespace: str = checkpoint["checkpoint_ns"]
     # A subgraph with a memory of its own keeps one namespace for all its calls, without the ids of the tasks.
     shared = "|".join(part.partition(":")[0] for part in namespace.split("|"))
     for place in (namespace, shared):
-        found = await thread_states(storage, thread_id, checkpoint_ns=place, limit=1, subgraphs=True, live=True)
+        found = await thread_states(
+            storage, thread_id, checkpoint_ns=place, limit=1, subgraphs=True, live=True, visible=visible
+        )
         if found:
             return found[0]
     return empty_state(checkpoint)

@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg import rows, sql
 from psycopg.types.json import Jsonb
 
+from ..models.access import Condition
 from ..models.checkpoints import (
     NO_RUN,
     Blob,
@@ -23,6 +24,7 @@ from ..models.checkpoints import (
     SavedWrite,
     UsageRow,
 )
+from .conditions import satisfied
 from .queries import query
 from .repository import Repository, where
 
@@ -170,8 +172,8 @@ class CheckpointRepository(Repository):
         """Number of checkpoints deleted; the newest of each namespace stays."""
         return int(await self._scalar("checkpoint_prune", thread_ids=list(thread_ids)))
 
-    async def usage(self, thread_id: UUID) -> list[UsageRow]:
-        return await self._all(UsageRow, "checkpoint_usage", thread_id=thread_id)
+    async def usage(self, thread_id: UUID, *, visible: Condition | None = None) -> list[UsageRow]:
+        return await self._all(UsageRow, "checkpoint_usage", visible=visible, thread_id=thread_id)
 
     async def has_run(self, *, thread_id: UUID, run_id: UUID) -> bool:
         """Whether a run has saved a checkpoint of the root graph."""
@@ -254,6 +256,9 @@ def _page(which: CheckpointFilter) -> tuple[sql.Composed, dict[str, Any]]:
     if which.metadata:
         conditions.append(sql.SQL("c.metadata @> %(metadata)s"))
         params["metadata"] = Jsonb(which.metadata)
+    if which.visible is not None:
+        of_thread = sql.SQL("EXISTS (SELECT 1 FROM threads AS th WHERE th.thread_id = c.thread_id AND {})")
+        conditions.append(of_thread.format(satisfied(which.visible, sql.SQL("th.metadata"), params)))
     statement = _PAGE_COLUMNS + where(conditions) + sql.SQL("\nORDER BY c.checkpoint_id DESC")
     if which.limit is not None:
         statement += sql.SQL("\nLIMIT %(limit)s")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from psycopg.types.json import Json, Jsonb
 
+from ..models.access import Condition
 from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunStatus, RunWatch
 from .repository import Repository, raw_json
 
@@ -74,14 +75,18 @@ class RunResult:
 
 
 class RunRepository(Repository):
-    async def get(self, thread_id: UUID, run_id: UUID) -> Run | None:
-        return await self._one(Run, "run_get", thread_id=thread_id, run_id=run_id)
+    async def get(self, thread_id: UUID, run_id: UUID, *, visible: Condition | None = None) -> Run | None:
+        return await self._one(Run, "run_get", visible=visible, thread_id=thread_id, run_id=run_id)
 
     async def find(self, run_id: UUID) -> Run | None:
         return await self._one(Run, "run_find", run_id=run_id)
 
-    async def page(self, thread_id: UUID, *, limit: int, offset: int, status: str | None) -> list[Run]:
-        return await self._all(Run, "run_page", thread_id=thread_id, limit=limit, offset=offset, status=status)
+    async def page(
+        self, thread_id: UUID, *, limit: int, offset: int, status: str | None, visible: Condition | None = None
+    ) -> list[Run]:
+        return await self._all(
+            Run, "run_page", visible=visible, thread_id=thread_id, limit=limit, offset=offset, status=status
+        )
 
     async def insert(
         self,
@@ -171,10 +176,12 @@ class RunRepository(Repository):
         thread_id: UUID | None = None,
         run_ids: list[UUID] | None = None,
         assistant_id: UUID | None = None,
+        visible: Condition | None = None,
     ) -> list[RunInFlight]:
         return await self._all(
             RunInFlight,
             "run_in_flight_ids",
+            visible=visible,
             statuses=statuses,
             thread_id=thread_id,
             run_ids=run_ids,

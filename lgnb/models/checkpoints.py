@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from .access import Condition
+
 NO_RUN = UUID(int=0)
 """Stands for "no run" where a run's id is part of a key."""
 
@@ -146,6 +148,8 @@ class CheckpointFilter:
     before: UUID | None = None
     metadata: dict[str, Any] | None = None
     limit: int | None = None
+    # What the metadata of their thread must fulfil.
+    visible: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

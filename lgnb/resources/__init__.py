@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from ..checkpoints.storage import PostgresStorage
 from ..db.database import Database
 from ..graphs.configuration import Configuration
+from ..models.access import Access
 from ..queue import Queue
 from ..queue.bells import Bells
 from ..queue.calls import Calls
@@ -17,6 +18,7 @@ from ..queue.thread_log import ThreadLog
 from ..queue.thread_updates import ThreadUpdates
 from ..queue.wakeups import WakeUps
 from ..settings import Settings
+from .acting import Acting
 from .assistants import Assistants
 from .cancellation import Cancellation
 from .changes import Changes
@@ -65,6 +67,15 @@ class Resources:
     calls: Calls
     bells: Bells
     news: NewsChannel
+
+    def acting_for(self, access: Access) -> Resources:
+        """The same for one caller: whatever is reached through it is reached with that caller's rights."""
+        acting = {
+            field.name: value.acting_for(access)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Acting)
+        }
+        return replace(self, **acting)
 
     async def close(self) -> None:
         """Stop listening; the pools belong to whoever opened them."""

@@ -81,11 +81,15 @@ class RunStreams:
                     continue
                 ended = await self._has_ended(run)
 
-    async def result(self, run: Run) -> Any:
-        """Wait for the end of a run and return what its waiting caller is told."""
+    async def result(self, run: Run, *, or_of_thread: bool = True) -> Any:
+        """Wait for the end of a run and return what its waiting caller is told.
+
+        Args:
+            or_of_thread: when nothing is left of the run, what its thread says now.
+        """
         async with self._bells.listening(run.run_id) as bell:
             while True:
-                found, result = await self._stored_result(run)
+                found, result = await self._stored_result(run, or_of_thread=or_of_thread)
                 if found:
                     return result
                 trust = _TRUST_SECONDS
@@ -95,7 +99,7 @@ class RunStreams:
                         break
                 bell.end_heard = False
 
-    async def _stored_result(self, run: Run) -> tuple[bool, Any]:
+    async def _stored_result(self, run: Run, *, or_of_thread: bool) -> tuple[bool, Any]:
         async with self._database.connection() as connection:
             runs = RunRepository(connection)
             # The run before its result: both are committed together, and a temporary run is gone with its thread then.
@@ -104,7 +108,9 @@ class RunStreams:
                 return False, None
             if stored := await runs.result(run.run_id):
                 return True, stored.result
-            thread = await ThreadRepository(connection).get(run.thread_id)
+            thread = None
+            if or_of_thread or present is not None:
+                thread = await ThreadRepository(connection).get(run.thread_id)
         if thread is None:
             return True, {}
         if present is not None and present.status == "error" and thread.error:

@@ -27,6 +27,9 @@ _EVENT_ID = re.compile(r"-1|-|\d{1,20}(?:-\d{1,20})?")
 class RunHandlerBase(LongAnswerHandler):
     """What several run handlers need: creating a run, and the two kinds of long answers."""
 
+    # Whether the caller follows a run that may be somebody else's.
+    joins = False
+
     async def create_run(self, thread_id: UUID | None, *, waits: bool = False) -> tuple[Run, RunCreate]:
         """A new run; `waits` says that its caller stays until it has ended."""
         body = self.body(RunCreate)
@@ -88,7 +91,7 @@ class RunHandlerBase(LongAnswerHandler):
         except ClientGone:
             self.drop_connection()
             if cancel_on_disconnect and self.host.is_open:
-                await self.resources.runs.disconnected(run)
+                await self.resources.runs.disconnected(run, joined=self.joins)
             return False
         except LgnbError as error:
             # A clean end would tell the client that the run is over; a broken one makes it come back and resume.
@@ -224,13 +227,12 @@ class RunCancelHandler(RunHandlerBase):
     async def post(self, thread_id: UUID, run_id: UUID) -> None:
         action = cancel_action(self.get_query_argument("action", None))
         runs = self.resources.runs
-        run = await runs.get(thread_id, run_id)
         if not self.query_flag("wait"):
-            await runs.cancel(thread_id, run_id, action=action, wait=False)
+            await runs.cancel(thread_id, run_id, action=action)
             self.answer_empty(status=202)
             return
         with self.long_answer():
-            await runs.cancel(thread_id, run_id, action=action, wait=False)
+            run = await runs.cancel(thread_id, run_id, action=action)
             await self.send_result(run, self._ended(run), stateless=False)
 
     async def _ended(self, run: Run) -> dict[str, Any]:
@@ -240,6 +242,8 @@ class RunCancelHandler(RunHandlerBase):
 
 class JoinHandlerBase(RunHandlerBase):
     """The run of a path, with or without its thread."""
+
+    joins = True
 
     async def named_run(self, thread_id: UUID | None, run_id: UUID) -> Run:
         if thread_id is None:

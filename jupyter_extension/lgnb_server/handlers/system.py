@@ -84,8 +84,9 @@ class MetricsHandler(LgnbHandler):
 class OpenApiHandler(LgnbHandler):
     @allow_unauthenticated
     def get(self) -> None:
-        application = self.host.application
-        self.answer(merged(openapi(self._table()), application.openapi() if application else None))
+        module, application = self.host.module, self.host.application
+        ours = openapi(self._table(), module.section.openapi if module else None)
+        self.answer(merged(ours, application.openapi() if application else None))
 
     def _table(self) -> Any:
         from ..routes import enabled_routes  # deferred: the table names this handler

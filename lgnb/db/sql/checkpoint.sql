@@ -548,15 +548,18 @@ SELECT 'checkpoints' AS kind, NULL AS channel, count(*) AS rows,
     ), 0)::bigint AS bytes
 FROM checkpoints
 WHERE thread_id = %(thread_id)s
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = %(thread_id)s AND visible(t.metadata)) */
 UNION ALL
 SELECT 'values', channel, count(*), sum(octet_length(value))::bigint
 FROM checkpoint_values
 WHERE thread_id = %(thread_id)s
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = %(thread_id)s AND visible(t.metadata)) */
 GROUP BY channel
 UNION ALL
 SELECT 'writes', NULL, count(*), coalesce(sum(octet_length(value)), 0)::bigint
 FROM checkpoint_writes
-WHERE thread_id = %(thread_id)s;
+WHERE thread_id = %(thread_id)s
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = %(thread_id)s AND visible(t.metadata)) */;
 
 -- checkpoint_has_run --
 -- Whether a run has saved a checkpoint of the root graph.

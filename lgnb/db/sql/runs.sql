@@ -6,6 +6,7 @@ SELECT run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_stra
 FROM runs
 WHERE run_id = %(run_id)s
     AND thread_id = %(thread_id)s
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = runs.thread_id AND visible(t.metadata)) */
 
 -- run_find --
 -- One run by its id alone.
@@ -19,6 +20,7 @@ SELECT run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_stra
 FROM runs
 WHERE thread_id = %(thread_id)s
     AND (%(status)s::text IS NULL OR status = %(status)s)
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = runs.thread_id AND visible(t.metadata)) */
 ORDER BY created_at DESC, run_id DESC
 LIMIT %(limit)s
 OFFSET %(offset)s
@@ -190,6 +192,7 @@ WHERE status = ANY(%(statuses)s)
     AND (%(thread_id)s::uuid IS NULL OR thread_id = %(thread_id)s)
     AND (%(run_ids)s::uuid[] IS NULL OR run_id = ANY(%(run_ids)s))
     AND (%(assistant_id)s::uuid IS NULL OR assistant_id = %(assistant_id)s)
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = runs.thread_id AND visible(t.metadata)) */
 ORDER BY created_at, run_id
 
 -- run_watch --
