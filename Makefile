@@ -3,7 +3,9 @@
 #   make lab     JupyterLab on the notebooks, with the API under /lgnb/   (options: LAB_ARGS="--no-browser --port=8899")
 #   make test    every test
 #   make lint    ruff, pyright and the import contracts
+#   make audit   known vulnerabilities of what is installed; needs the index of PyPI itself
 #   make chaos   servers killed, stalled and cut off under load   (options: CHAOS_ARGS="--minutes 30 --seed 7")
+#   make soak    whether memory stays flat   (options: SOAK_ARGS="--minutes 30")
 #   make compare the answers of lgnb beside those of another LangGraph server, which it installs in .venv-reference
 
 SHELL := /bin/sh
@@ -18,7 +20,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 .DEFAULT_GOAL := help
 CHAOS_ARGS ?= --minutes 3
 
-.PHONY: help lab test lint compare chaos
+.PHONY: help lab test lint audit compare chaos soak
 
 help:
 	@sed -n '3,$${/^#/!q;s/^# \{0,1\}//p;}' Makefile
@@ -45,6 +47,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
+# Strict, because a mirror that knows of no vulnerabilities would find none in anything.
+audit: $(VENV)/.installed-audit
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/frozen.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/frozen.txt
+
 # The other server is a black box with a licence of its own: in an environment apart, for this comparison only.
 compare: $(VENV)/.installed-test $(REFERENCE)/.installed
 	$(BIN)/python tests/compare/compare.py $(REFERENCE)/bin/langgraph $(COMPARE_ARGS)
@@ -56,6 +63,9 @@ $(REFERENCE)/.installed: | $(BIN)/python
 
 chaos: $(VENV)/.installed-test
 	cd tests && ../$(BIN)/python -m chaos $(CHAOS_ARGS)
+
+soak: $(VENV)/.installed-test
+	$(BIN)/python tests/soak.py $(SOAK_ARGS)
 
 # One stamp per extra: installing again is needed only when pyproject.toml or the interpreter has changed.
 $(VENV)/.installed-%: pyproject.toml $(BIN)/python

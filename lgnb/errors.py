@@ -15,6 +15,7 @@ LgnbError
 │   ├── GraphTaken            another kernel, or langgraph.json, serves a graph of this name
 │   ├── RunConflict
 │   └── ThreadBusy
+├── LimitReached              the caller, or the server, has as much in flight as is allowed (429)
 ├── GraphLoadError            a graph of langgraph.json could not be imported or built (424)
 ├── NotReady                  a dependency or a worker is missing right now (503)
 │   ├── DatabaseUnavailable
@@ -102,6 +103,18 @@ class RunConflict(Conflict):
 
 class ThreadBusy(Conflict):
     """The thread cannot be changed while a run is pending or running on it."""
+
+
+class LimitReached(LgnbError):
+    """A limit of the settings is reached; trying again later may succeed.
+
+    Attributes:
+        retry_after_seconds: when it is worth while.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class SealedValue(LgnbError):

@@ -17,15 +17,18 @@ import platformdirs
 from .errors import SettingsError
 
 Isolation = Literal["auto", "always", "never"]
+LogFormat = Literal["text", "json"]
 
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
 def _setting(default: Any, help: str, *, also: tuple[str, ...] = (), minimum: float | None = None, **kw: Any) -> Any:
     metadata = {"help": help, "also": also, "minimum": minimum, **kw}
+    # A secret must not get into a log with the settings.
+    shown = not kw.get("secret")
     if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=default, metadata=metadata, repr=shown)
+    return field(default=default, metadata=metadata, repr=shown)
 
 
 def _default_data_dir() -> Path:
@@ -89,6 +92,29 @@ class Settings:
     heartbeat_seconds: float = _setting(5.0, "Period of the heartbeat on open streams and waits.", minimum=0.05)
     max_body_bytes: int = _setting(
         300 * 1024 * 1024, "Largest accepted request body.", also=("HTTP_MAX_REQUEST_BODY_BYTES",), minimum=1024
+    )
+    max_event_bytes: int = _setting(
+        64 * 1024 * 1024, "Largest event of a stream; instead of a larger one, readers get a `gap` event.", minimum=1024
+    )
+    max_streams: int = _setting(
+        10_000, "Streams and waits that one host keeps open at once; 0 for no limit. Beyond it: 429.", minimum=0
+    )
+    max_streams_per_user: int = _setting(2_000, "The same for one user, or one key; 0 for no limit.", minimum=0)
+    max_queued_runs: int = _setting(
+        0, "Pending runs of all users at which no more are accepted (429); 0 for no limit.", minimum=0
+    )
+    max_runs_per_user: int = _setting(
+        0, "Pending and running runs of one user, or one key; 0 for no limit. Beyond it: 429.", minimum=0
+    )
+    max_batch: int = _setting(1_000, "Most runs in one batch, and most supersteps of a new thread (422).", minimum=1)
+    min_cron_seconds: float = _setting(
+        1.0, "Shortest time between two runs of a cron; schedules that come more often are refused (422).", minimum=1
+    )
+
+    log_format: LogFormat = _setting(
+        "text",
+        "What logs look like: text, or json: one object per line, those of workers with run_id, thread_id and attempt.",
+        choices=("text", "json"),
     )
 
     api_keys: str = _setting(

@@ -12,6 +12,10 @@ from jupyter_core.utils import ensure_dir_exists
 from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config
 
+from lgnb.errors import SettingsError
+from lgnb.log_format import JsonFormatter
+from lgnb.settings import Settings
+
 from .extension import LgnbServer
 from .traits import trait_config
 
@@ -60,9 +64,10 @@ def serve(address: Address, *, settings: dict[str, Any], reloads: bool = False) 
             "open_browser": False,
             "allow_root": True,
             "jpserver_extensions": {"lgnb_server": True},
+            **_logging(settings),
         },
         "IdentityProvider": {"token": address.token},
-        "LgnbServer": {"stops_on_failure": True, "reloads": reloads},
+        "LgnbServer": {"stops_on_failure": True, "reloads": reloads, **_logging(settings)},
         **trait_config(settings),
     }
     server = HeadlessServer.instance(config=Config(config))
@@ -76,6 +81,17 @@ def serve(address: Address, *, settings: dict[str, Any], reloads: bool = False) 
         )
     server.start()
     return 1 if extension.failed else 0
+
+
+def _logging(given: dict[str, Any]) -> dict[str, Any]:
+    try:
+        log_format = Settings.from_environment(overrides=given).log_format
+    except SettingsError:
+        return {}  # the extension says it when it starts
+    if log_format == "text":
+        return {}
+    formatters = {"json": {"()": JsonFormatter}}
+    return {"logging_config": {"formatters": formatters, "handlers": {"console": {"formatter": "json"}}}}
 
 
 def _extension_of(server: ServerApp) -> LgnbServer:

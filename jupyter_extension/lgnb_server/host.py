@@ -31,7 +31,7 @@ class Host:
         self.keys = keys
         # A page beside a kernel sees by this name whether both talk to the same server.
         self.instance = uuid4().hex
-        self.streams = OpenStreams()
+        self.streams = OpenStreams(most=settings.max_streams, most_per_caller=settings.max_streams_per_user)
         self.workers: Supervisor | None = None
         self.monitoring: Monitoring | None = None
         self.application: Described | None = None

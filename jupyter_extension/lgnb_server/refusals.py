@@ -13,6 +13,7 @@ from lgnb.errors import (
     InvalidRequest,
     InvalidState,
     LgnbError,
+    LimitReached,
     NotFound,
     NotReady,
     SealedValue,
@@ -26,6 +27,7 @@ _STATUS: tuple[tuple[type[LgnbError], int], ...] = (
     (InvalidRequest, 422),
     (NotFound, 404),
     (Conflict, 409),
+    (LimitReached, 429),
     (NotReady, 503),
     (SealedValue, 503),
 )
@@ -59,7 +61,7 @@ def refusal(error: BaseException | None, *, status: int, request_id: str) -> Ref
         return Refusal(424, str(error), traceback=error.traceback)
     for kind, planned in _STATUS:
         if isinstance(error, kind):
-            return Refusal(planned, str(error), {"Retry-After": "1"} if planned == 503 else {})
+            return Refusal(planned, str(error), _retry_after(error))
     if error is None:
         return Refusal(status, http.client.responses.get(status, "Error"))
     return Refusal(500, f"The server failed to answer; its log has the reason under {request_id}.")
@@ -72,3 +74,9 @@ def _of_http_error(error: HTTPError) -> Refusal:
         text = error.log_message % error.args
     headers = {"WWW-Authenticate": "Bearer"} if error.status_code == 401 else {}
     return Refusal(error.status_code, text, headers)
+
+
+def _retry_after(error: LgnbError) -> dict[str, str]:
+    if isinstance(error, LimitReached):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    return {"Retry-After": "1"} if isinstance(error, NotReady | SealedValue) else {}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from tornado.iostream import StreamClosedError
 
+from lgnb.errors import LimitReached
 from lgnb.models.streams import StreamEvent
 
 from . import sse
@@ -28,10 +30,13 @@ class ClientGone(Exception):
 
 
 class OpenStreams:
-    """Every long answer that is being given."""
+    """Every long answer that is being given, and to whom. A limit of zero is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = 0, most_per_caller: int = 0) -> None:
+        self._most = most
+        self._most_per_caller = most_per_caller
         self._ends: set[asyncio.Event] = set()
+        self._callers: Counter[str] = Counter()
         self._none_left = asyncio.Event()
         self._none_left.set()
 
@@ -39,16 +44,34 @@ class OpenStreams:
         return len(self._ends)
 
     @contextmanager
-    def opened(self, end: asyncio.Event) -> Generator[None]:
-        """Count one answer as open; `end` is set when it has to stop."""
+    def opened(self, end: asyncio.Event, *, caller: str = "") -> Generator[None]:
+        """Count one answer as open; `end` is set when it has to stop. Opening one again within itself changes nothing.
+
+        Raises:
+            LimitReached: there are as many as may be.
+        """
+        if end in self._ends:
+            yield
+            return
+        self._check(caller)
         self._ends.add(end)
+        self._callers[caller] += 1
         self._none_left.clear()
         try:
             yield
         finally:
             self._ends.discard(end)
+            self._callers -= Counter([caller])
             if not self._ends:
                 self._none_left.set()
+
+    def _check(self, caller: str) -> None:
+        if self._most and len(self._ends) >= self._most:
+            raise LimitReached(f"This server has {self._most} streams open, which is as many as it may have.")
+        if self._most_per_caller and self._callers[caller] >= self._most_per_caller:
+            raise LimitReached(
+                f"You have {self._most_per_caller} streams open here; close some, or wait for their end."
+            )
 
     async def end(self, *, timeout_seconds: float) -> None:
         """Ask every open answer to stop, and wait until they have."""

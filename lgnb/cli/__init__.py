@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import secrets
 import sys
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 
 from .._version import __version__
 from ..errors import LgnbError, SettingsError
+from ..log_format import log_to_stderr
 from ..parent_watch import watch_parent
 from ..settings import Settings
 
@@ -65,7 +65,7 @@ def _serve(parsed: argparse.Namespace, settings: Settings, given: dict[str, Any]
 def _worker(parsed: argparse.Namespace, settings: Settings, given: dict[str, Any]) -> int:
     from ..worker.main import run_worker  # deferred: it brings LangGraph
 
-    _log_to_stderr()
+    log_to_stderr(settings.log_format)
     return run_worker(settings)
 
 
@@ -138,11 +138,6 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 0 to 65535")
     return int(text)
-
-
-def _log_to_stderr() -> None:
-    # Lines go into the host's log, which stamps them with its own time.
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname).1s %(name)s: %(message)s")
 
 
 def _complain(error: LgnbError, *, code: int) -> int:

@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from ..errors import DatabaseFull, DatabaseUnavailable
 from ..models.vault import NoVault, Vault
+from .address import connection_arguments
 
 
 class Connection(AsyncConnection[Any]):
@@ -50,9 +51,10 @@ class Database:
     def __init__(self, uri: str, *, pool_size: int, application_name: str, vault: Vault | None = None) -> None:
         """`vault` is what the blobs of checkpoints are sealed with; by default nothing."""
         self.uri = uri
+        target, arguments = connection_arguments(uri)
         self.vault = vault or NoVault()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            uri,
+            target,
             min_size=min(2, pool_size),
             max_size=pool_size,
             open=False,
@@ -60,7 +62,7 @@ class Database:
             connection_class=Connection,
             configure=self._configure,
             check=_check,
-            kwargs={"application_name": application_name, "options": "-c timezone=UTC"},
+            kwargs={"application_name": application_name, **arguments},
             name=application_name,
         )
 

@@ -195,6 +195,16 @@ class RunRepository(Repository):
         assert counts is not None
         return counts
 
+    async def more_pending_than(self, number: int) -> bool:
+        """Whether more runs than `number` wait."""
+        return await self._scalar("run_more_pending_than", number=number)
+
+    async def count_for(self, requested_by: str, run_ids: Sequence[UUID]) -> int:
+        """Note that these runs are this requester's, and say how many of his are in flight; exact until the commit."""
+        await self._scalar("run_serialize_requester", requested_by=requested_by)
+        await self._do("run_note_requester", requested_by=requested_by, run_ids=list(run_ids))
+        return await self._scalar("run_count_for", requested_by=requested_by)
+
     async def insert_result(self, run_id: UUID, *, thread_id: UUID, status: RunStatus, result: bytes) -> None:
         """`result` is JSON text."""
         await self._do("run_result_insert", run_id=run_id, thread_id=thread_id, status=status, result=raw_json(result))

@@ -13,6 +13,9 @@ CHANNELS = ("values", "updates", "messages", "tools", "lifecycle", "input", "tas
 # The mark in a run's configurable by which its worker knows that the run was started through the protocol.
 MARKER = "__event_streaming_v2"
 
+# The name of an event that says what a reader does not get; it passes every filter.
+GAP = "gap"
+
 # What such a run is asked for.
 RUN_MODES = ("values", "updates", "messages", "tools", "lifecycle", "custom", "tasks", "checkpoints")
 
@@ -72,6 +75,8 @@ class Subscription:
         return any(self._within(event.namespace, prefix) for prefix in self.namespaces)
 
     def _has_channel(self, method: str, name: str) -> bool:
+        if method == GAP:
+            return True
         if method == "input.requested":
             return "input" in self.channels
         return method in self.channels or (method == "custom" and bool(name) and f"custom:{name}" in self.channels)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
+
+from ..models.protocol import GAP
 from .connection import Queue, translated
 
 # The name of the last entry of a run's log. Clients never see it: their stream closes instead.
@@ -31,7 +34,9 @@ class LoggedEvent:
 class EventLog:
     """Append and read. Both are safe to repeat: ids rise, and a reader names the last id it has."""
 
-    def __init__(self, queue: Queue, *, ttl_seconds: float) -> None:
+    def __init__(self, queue: Queue, *, ttl_seconds: float, most_bytes: int | None = None) -> None:
+        """An event larger than `most_bytes` is not kept; a `gap` takes its place and says so."""
+        self._most_bytes = most_bytes
         self._queue = queue
         self._redis = queue.redis
         self._keys = queue.keys
@@ -54,8 +59,8 @@ class EventLog:
         """
         arguments: list[Any] = [attempt, self._ttl_ms if ended else self._live_ttl_ms]
         arguments += [self._keys.run_bell(run_id), self._keys.thread_bell(thread_id)]
-        for event in events:
-            arguments.extend(event)
+        for number, name, data in events:
+            arguments += (number, *self._within_bounds(name, data))
         with translated():
             last = await self._queue.append_events_script(
                 keys=[self._keys.run_events(run_id), self._keys.run_fence(run_id)], args=arguments
@@ -85,9 +90,22 @@ class EventLog:
             rows = await self._redis.xrevrange(self._keys.run_events(run_id), count=1)
         return rows[0][0].decode() if rows else "0"
 
+    def _within_bounds(self, name: str, data: bytes) -> tuple[str, bytes]:
+        if self._most_bytes is None or len(data) <= self._most_bytes:
+            return name, data
+        return GAP, orjson.dumps({"after": None, "reason": too_large(name, len(data), self._most_bytes)})
+
     async def delete(self, run_id: UUID) -> None:
         with translated():
             await self._redis.delete(self._keys.run_events(run_id), self._keys.run_fence(run_id))
+
+
+def too_large(name: str, size: int, most_bytes: int) -> str:
+    """Why an event is not there, for its reader."""
+    return (
+        f"An event {name[:128]!r} of {size} bytes was left out, because max_event_bytes is {most_bytes}; "
+        "the state of the thread holds what it told."
+    )
 
 
 def _event(entry_id: bytes, fields: dict[bytes, bytes]) -> LoggedEvent:

@@ -6,6 +6,7 @@ envelopes only, and only for a while; the counter outlives it, so that a reader 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,9 @@ from uuid import UUID
 
 import orjson
 
-from ..models.protocol import ProtocolEvent, StoredEvent
+from ..models.protocol import GAP, ProtocolEvent, StoredEvent
 from .connection import Queue, translated
+from .events import too_large
 
 # Larger than any attempt: what is appended with it closes the log of the run.
 OUTSIDE = 1_000_000_000
@@ -36,7 +38,11 @@ class Extent:
 class ThreadLog:
     """Append, read, and say that somebody is watching. Repeating an append of the same end changes nothing."""
 
-    def __init__(self, queue: Queue, *, ttl_seconds: float, most_kept: int = _MOST_KEPT) -> None:
+    def __init__(
+        self, queue: Queue, *, ttl_seconds: float, most_kept: int = _MOST_KEPT, most_bytes: int | None = None
+    ) -> None:
+        """An event larger than `most_bytes` is not kept; one with the method `gap` takes its place and says so."""
+        self._most_bytes = most_bytes
         self._queue = queue
         self._redis = queue.redis
         self._keys = queue.keys
@@ -66,7 +72,7 @@ class ThreadLog:
         counter_ms = max(int(_COUNTER_SECONDS * 1000), self._live_ttl_ms)
         arguments: list[Any] = [attempt, "1" if ended else "0", ttl_ms, counter_ms, self._most_kept]
         arguments += [keys.thread_bell(thread_id), first]
-        for event in events:
+        for event in map(self._within_bounds, events):
             arguments += [
                 event.event_id,
                 event.method,
@@ -85,6 +91,13 @@ class ThreadLog:
                 args=arguments,
             )
         return bool(last)
+
+    def _within_bounds(self, event: ProtocolEvent) -> ProtocolEvent:
+        if self._most_bytes is None or len(event.params) <= self._most_bytes:
+            return event
+        reason = too_large(event.method, len(event.params), self._most_bytes)
+        params = {"namespace": event.namespace, "timestamp": time.time_ns() // 1_000_000, "data": {"reason": reason}}
+        return ProtocolEvent(method=GAP, namespace=event.namespace, params=orjson.dumps(params))
 
     async def read(self, thread_id: UUID, *, after: int, count: int = 500) -> list[StoredEvent]:
         """Entries with a number larger than `after`, in order."""

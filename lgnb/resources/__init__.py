@@ -24,6 +24,7 @@ from .crons import Crons
 from .endings import Endings
 from .kernel_workers import KernelWorkers
 from .leases import Leases
+from .limits import Limits
 from .runs import Runs
 from .state_updates import StateUpdates
 from .store import Store
@@ -79,11 +80,17 @@ async def build_resources(
     """Wire the resources of one process together; `configuration` is what the configuration file says."""
     configuration = configuration or Configuration()
     storage = PostgresStorage(database)
-    events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds)
+    limits = Limits.of(settings)
+    events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds, most_bytes=settings.max_event_bytes)
     wakeups, signals, calls, bells = WakeUps(queue), Signals(queue), Calls(queue), Bells(queue)
     bells.start()
     news = NewsChannel(queue)
-    thread_log = ThreadLog(queue, ttl_seconds=settings.stream_ttl_seconds, most_kept=settings.protocol_buffer)
+    thread_log = ThreadLog(
+        queue,
+        ttl_seconds=settings.stream_ttl_seconds,
+        most_kept=settings.protocol_buffer,
+        most_bytes=settings.max_event_bytes,
+    )
     updates = ThreadUpdates(queue, ttl_seconds=settings.stream_ttl_seconds)
     endings = Endings(events=events, thread_log=thread_log)
     cancellation = Cancellation(database, signals=signals, endings=endings, news=news)
@@ -93,7 +100,14 @@ async def build_resources(
     webhooks = Webhooks(database, config=configuration.webhooks)
     ttl = configuration.thread_ttl
     threads = Threads(
-        database, storage=storage, calls=calls, updates=updates, cancellation=cancellation, news=news, ttl=ttl
+        database,
+        storage=storage,
+        calls=calls,
+        updates=updates,
+        cancellation=cancellation,
+        news=news,
+        ttl=ttl,
+        limits=limits,
     )
     runs = Runs(
         database,
@@ -103,6 +117,7 @@ async def build_resources(
         webhooks=webhooks,
         news=news,
         default_ttl=ttl.default,
+        limits=limits,
     )
     assistants = Assistants(database, threads=threads, cancellation=cancellation)
     leases = Leases(
@@ -124,7 +139,7 @@ async def build_resources(
         thread_protocol=ThreadProtocol(database, log=thread_log, bells=bells, endings=endings),
         thread_streams=ThreadStreams(database, events=events, updates=updates, bells=bells),
         changes=Changes(database),
-        crons=Crons(database, runs=runs, webhooks=webhooks),
+        crons=Crons(database, runs=runs, webhooks=webhooks, limits=limits),
         leases=leases,
         kernel_workers=KernelWorkers(database, assistants=assistants, leases=leases, signals=signals),
         store=store,

@@ -57,6 +57,8 @@ def forbidden(address: Address, policy: UrlPolicy) -> str | None:
         return f"the address {address} of the network itself"
     if address.is_loopback:
         return f"the loopback address {address}" if policy.disable_loopback else None
+    if isinstance(address, IPv6Address) and address.is_site_local:
+        return f"the address {address} of a kind that was given up"
     if any(address in network for network in _PRIVATE):
         return f"the private address {address}" if policy.disable_private_ips else None
     return None if address.is_global and not address.is_reserved else f"the reserved address {address}"

@@ -19,6 +19,7 @@ from ..models.ids import new_id
 from ..models.pages import Page
 from ..models.runs import RunRequest
 from .acceptance import Acceptance, assistant_of
+from .limits import Limits
 from .reserved import clean_config, clean_metadata, without_reserved_keys
 from .runs import Runs
 from .schedules import Schedule
@@ -61,8 +62,9 @@ class CronChange:
 
 
 class Crons:
-    def __init__(self, database: Database, *, runs: Runs, webhooks: Webhooks) -> None:
+    def __init__(self, database: Database, *, runs: Runs, webhooks: Webhooks, limits: Limits) -> None:
         self._database = database
+        self._limits = limits
         self._runs = runs
         self._webhooks = webhooks
 
@@ -76,6 +78,7 @@ class Crons:
         """
         cron_id = new_id()
         schedule = Schedule(change.schedule or "", change.timezone)
+        schedule.check_pause(self._limits.cron_seconds)
         await self._webhooks.check(change.payload.get("webhook"))
         async with self._database.transaction() as connection:
             try:
@@ -167,7 +170,9 @@ class Crons:
             timezone = change.timezone if "timezone" in given else cron.timezone
             next_run_date = cron.next_run_date
             if given & {"schedule", "timezone"}:
-                next_run_date = Schedule(schedule, timezone).after(await _now(connection))
+                changed = Schedule(schedule, timezone)
+                changed.check_pause(self._limits.cron_seconds)
+                next_run_date = changed.after(await _now(connection))
             payload = {**cron.payload, **_clean(change.payload), "assistant_id": str(cron.assistant_id)}
             return await crons.update(
                 cron_id,

@@ -30,6 +30,7 @@ from ..queue.wakeups import WakeUps
 from .acceptance import Acceptance, assistant_of, prepare, refuse_second_answer
 from .cancellation import Cancellation, delete_run
 from .latest_state import latest_values, refresh_latest_state
+from .limits import Limits
 from .reserved import shown
 from .streams import RunStreams
 from .webhooks import Webhooks
@@ -46,6 +47,7 @@ class Runs:
         webhooks: Webhooks,
         news: NewsChannel,
         default_ttl: ThreadTtl | None,
+        limits: Limits,
     ) -> None:
         self._database = database
         self._wakeups = wakeups
@@ -54,6 +56,7 @@ class Runs:
         self._webhooks = webhooks
         self._news = news
         self._default_ttl = default_ttl
+        self._limits = limits
 
     async def create(
         self,
@@ -70,12 +73,14 @@ class Runs:
             RunConflict: the strategy is "reject" and the thread is busy.
             InvalidState: the request contradicts itself.
             InvalidRequest: the webhook may not be called.
+            LimitReached: too many runs are in flight.
         """
         await self._webhooks.check(request.webhook)
         async with self._database.transaction() as connection:
             acceptance = await self._accept(
                 connection, thread_id, request, request_id=request_id, headers=headers_configurable
             )
+            await self._limits.admit(connection, [acceptance.run.run_id])
         await self.announce([acceptance])
         return shown(acceptance.run)
 
@@ -87,6 +92,7 @@ class Runs:
         headers_configurable: dict[str, str] | None = None,
     ) -> list[Run]:
         """Accept several stateless runs: all of them or none."""
+        self._limits.check_batch(len(requests), what="runs")
         for url in {request.webhook for request in requests}:
             await self._webhooks.check(url)
         async with self._database.transaction() as connection:
@@ -94,6 +100,7 @@ class Runs:
                 await self._accept(connection, None, request, request_id=request_id, headers=headers_configurable)
                 for request in requests
             ]
+            await self._limits.admit(connection, [acceptance.run.run_id for acceptance in accepted])
         await self.announce(accepted)
         return [shown(acceptance.run) for acceptance in accepted]
 
@@ -208,7 +215,9 @@ class Runs:
         self, connection: Connection, thread_id: UUID | None, request: RunRequest, *, configurable: dict[str, str]
     ) -> Acceptance:
         """Accept a run as part of the caller's transaction; `announce` it when that is committed."""
-        return await self._accept(connection, thread_id, request, request_id=None, headers=configurable)
+        acceptance = await self._accept(connection, thread_id, request, request_id=None, headers=configurable)
+        await self._limits.admit(connection, [acceptance.run.run_id])
+        return acceptance
 
     async def announce(self, accepted: Sequence[Acceptance]) -> None:
         """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""

@@ -33,6 +33,9 @@ _NAMES: dict[int, Sequence[str]] = {
 }
 _RANGE = re.compile(r"(\w+)-(\w+)")
 _LONGEST = 512
+# How many times of a schedule are looked at to find its shortest pause: more than the minutes of a day do not differ.
+_LOOKED_AT = 1500
+_REFERENCE = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Schedule:
@@ -70,6 +73,20 @@ class Schedule:
                 if due > moment:
                     return due
         return None
+
+    def check_pause(self, least_seconds: float) -> None:
+        """Refuse a schedule of which two times lie closer together than this.
+
+        Raises:
+            InvalidRequest: as it says.
+        """
+        if least_seconds <= 1:
+            return  # nothing comes more often than every second
+        last, passed = None, 0
+        while passed < _LOOKED_AT and (due := self.after(last or _REFERENCE)) is not None:
+            if last is not None and (due - last).total_seconds() < least_seconds:
+                raise self._wrong(f"this server allows a run every {least_seconds:g} seconds at most")
+            last, passed = due, passed + 1
 
     def _wrong(self, why: str) -> InvalidRequest:
         return InvalidRequest(f"The schedule {self._text[:64]!r} cannot be used: {why}.")

@@ -37,6 +37,7 @@ from ..queue.news import NewsChannel
 from ..queue.thread_updates import ThreadUpdates
 from .cancellation import Cancellation
 from .latest_state import refresh_latest_state
+from .limits import Limits
 from .replies import unwrap
 from .reserved import clean_metadata
 from .unserved import why_unserved
@@ -58,6 +59,7 @@ class Threads:
         cancellation: Cancellation,
         news: NewsChannel,
         ttl: ThreadTtlConfig,
+        limits: Limits,
     ) -> None:
         self._database = database
         self._storage = storage
@@ -65,6 +67,7 @@ class Threads:
         self._updates = updates
         self._ttl = ttl
         self._cancellation = cancellation
+        self._limits = limits
         self._news = news
 
     async def create(
@@ -84,6 +87,7 @@ class Threads:
         """
         thread_id = thread_id or new_id()
         metadata = clean_metadata(metadata or {})
+        self._limits.check_batch(len(supersteps or ()), what="supersteps")
         if supersteps and "graph_id" not in metadata:
             raise InvalidState("Supersteps need to know the graph: give metadata.graph_id.")
         async with self._database.connection() as connection:

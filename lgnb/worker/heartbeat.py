@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
+from ..db.address import connection_arguments
 from ..db.queries import query
 from ..models.runs import RunWatch
 
@@ -115,12 +116,15 @@ class Heartbeat:
 
     def _connect(self) -> psycopg.Connection:
         if self._connection is None:
+            target, arguments = connection_arguments(self._uri)
+            if "options" in arguments:
+                arguments["options"] += " -c statement_timeout=5000"
             self._connection = psycopg.connect(
-                self._uri,
+                target,
                 autocommit=True,
                 connect_timeout=max(2, int(self._lease_seconds / 3)),
                 application_name="lgnb-heartbeat",
-                options="-c statement_timeout=5000 -c timezone=UTC",
+                **arguments,
             )
         return self._connection
 

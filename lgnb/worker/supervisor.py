@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import LgnbError
+from ..log_format import relay
 from ..settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -221,7 +222,8 @@ class _Place:
         async for line in output.lines():
             if keep:
                 self._last_words.append(line)
-            logger.info("worker %d: %s", self._number, line)
+            if not relay(line, to=logger, worker=self._number):
+                logger.info("worker %d: %s", self._number, line)
 
 
 class _Output:

@@ -20,6 +20,7 @@ from uuid import UUID, uuid4
 from ..checkpoints.codec import Codec
 from ..errors import DatabaseUnavailable, QueueUnavailable
 from ..graphs.loading import GraphRegistry
+from ..log_format import log_fields
 from ..models.runs import ClaimedRun, RunWatch
 from ..resources import Resources
 from ..settings import Settings
@@ -236,6 +237,7 @@ class Worker:
 
     async def _execute(self, claimed: ClaimedRun) -> None:
         """Execute a claimed run to its committed end."""
+        log_fields.set({"run_id": claimed.run_id, "thread_id": claimed.thread_id, "attempt": claimed.attempt})
         hand = Attempt(
             claimed,
             self._resources,

@@ -138,3 +138,12 @@ def test_each_part_of_the_package_has_a_place_in_the_import_directions() -> None
 
     assert [package for package in packages if package not in directions] == []
     assert [package for package in packages if f"lgnb.{package}" not in repr(contracts)] == []
+
+
+def test_each_test_that_a_document_names_exists() -> None:
+    named = {name for document in _DOCUMENTS for name in re.findall(r"`(test_\w+)`", document.read_text("utf-8"))}
+    sources = [path.read_text("utf-8") for path in _ROOT.glob("tests/**/test_*.py")]
+    defined = {name for source in sources for name in re.findall(r"def (test_\w+)\(", source)}
+
+    assert len(named) > 50
+    assert sorted(named - defined) == []

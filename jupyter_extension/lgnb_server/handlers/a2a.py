@@ -10,7 +10,7 @@ from uuid import UUID
 from jupyter_server.utils import url_path_join
 from tornado.web import authenticated
 
-from lgnb.errors import InvalidRequest, InvalidState, LgnbError
+from lgnb.errors import InvalidRequest, InvalidState, LgnbError, LimitReached
 from lgnb.json_encoding import encode
 from lgnb.models.assistants import Assistant
 from lgnb.models.streams import StreamEvent
@@ -85,7 +85,11 @@ class A2aHandler(AgentCardHandler, RunHandlerBase):
             if not self._is_accepted(request):
                 return
             server = await self._server(assistant_id)
-            await self._give(request, await server.answer(request))
+            # Whether the answer takes long is known when its run exists; a run must not be begun for nobody.
+            with self.long_answer():
+                await self._give(request, await server.answer(request))
+        except LimitReached:
+            raise  # a status that clients and proxies know to wait for
         except (RpcError, LgnbError) as error:
             self.answer(_failed(id_of(body), error))
 

@@ -26,9 +26,11 @@ from lgnb.json_encoding import encode
 from lgnb.loopback import RUN_HEADER
 from lgnb.models.pages import Page
 from lgnb.resources import Resources
+from lgnb.resources.limits import requester
 from lgnb.telemetry import passed_on
 
 from .. import parsing
+from ..callers import caller_of
 from ..configurables import configurables_of, picked
 from ..cors import answer_headers, preflight
 from ..host import Host
@@ -66,9 +68,15 @@ class LgnbHandler(APIHandler):
     def initialize(self, host: Host, routes: Mapping[str, Route]) -> None:
         self.host = host
         self.routes = routes
+        self.caller = ""
         sent = self.request.headers.get("X-Request-Id", "")
         self.request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid4())
         self.set_header("X-Request-Id", self.request_id)
+
+    def set_default_headers(self) -> None:
+        """Jupyter's, without the version of Tornado."""
+        super().set_default_headers()
+        self.clear_header("Server")
 
     @property
     def resources(self) -> Resources:
@@ -89,6 +97,8 @@ class LgnbHandler(APIHandler):
             if not self.logged_in:
                 raise HTTPError(401, _NO_CREDENTIALS)
             await self._authorize(route)
+            self.caller = caller_of(self)
+            requester.set(self.caller)
         if route is None:
             raise HTTPError(405 if self.routes else 404)
         if len(self.request.body) > self.host.settings.max_body_bytes:

@@ -35,7 +35,9 @@ class KernelHandler(SocketHandler):
     async def get(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  by the decorator
         if not self.is_upgrade:
             raise InvalidState("Open a WebSocket here; %lg serve in a notebook does.")
-        await super().get()
+        with self.long_answer():
+            # Returns when the socket is closed.
+            await super().get()
 
     async def serve(self, *parameters: Any) -> None:
         """Speak `lgnb.wire` until the kernel leaves or the server stops."""
@@ -49,7 +51,7 @@ class KernelHandler(SocketHandler):
         code = GOING_AWAY
         session = KernelSession(self.resources, settings=self.host.settings, send=send)
         try:
-            with self.host.streams.opened(self.gone):
+            with self.long_answer():
                 await self.until_gone(session.run(), self._receive(session))
         except LgnbError as error:
             code = _PROTOCOL_ERROR

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from typing import cast
 
 from tornado.http1connection import HTTP1Connection
@@ -22,6 +23,14 @@ logger = logging.getLogger(__name__)
 class LongAnswerHandler(LgnbHandler):
     """What handlers of streams and waits share."""
 
+    def long_answer(self) -> AbstractContextManager[None]:
+        """Count this answer among the open ones, from before anything is done for it.
+
+        Raises:
+            LimitReached: the caller, or the server, has as many open as may be.
+        """
+        return self.host.streams.opened(self.gone, caller=self.caller)
+
     async def send(self, chunk: bytes) -> None:
         """Write and flush; raises ClientGone when the client has left or does not read."""
         if self.gone.is_set():
@@ -36,14 +45,17 @@ class LongAnswerHandler(LgnbHandler):
 
     async def send_endless(self, events: AsyncIterator[StreamEvent]) -> None:
         """Answer with events until the client has gone or the server stops."""
+        with self.long_answer():
+            await self._send_endless(events)
+
+    async def _send_endless(self, events: AsyncIterator[StreamEvent]) -> None:
         for name, value in sse.HEADERS.items():
             self.set_header(name, value)
         self.send_at_once()
         try:
-            with self.host.streams.opened(self.gone):
-                await relay_events(
-                    events, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
-                )
+            await relay_events(
+                events, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
+            )
         except ClientGone:
             self.drop_connection()
         except LgnbError as error:

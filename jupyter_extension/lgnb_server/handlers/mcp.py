@@ -45,12 +45,13 @@ class McpHandler(RunHandlerBase):
         raise HTTPError(404)
 
     async def _call(self, server: McpServer, request: Request) -> None:
-        run = await server.call(request.params)
+        with self.long_answer():
+            run = await server.call(request.params)
 
-        async def result() -> dict[str, Any]:
-            return success(request.id, call_result(await self.resources.runs.result(run)))
+            async def result() -> dict[str, Any]:
+                return success(request.id, call_result(await self.resources.runs.result(run)))
 
-        await self.send_when_there(run, result(), cancel_on_disconnect=True)
+            await self.send_when_there(run, result(), cancel_on_disconnect=True)
 
     def _message(self) -> dict[str, Any]:
         """The message of the body; raises InvalidRequest where it is none of this protocol."""

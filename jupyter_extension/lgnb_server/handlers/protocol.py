@@ -63,13 +63,15 @@ class ThreadEventsHandler(SocketHandler):
     async def get(self, thread_id: UUID) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  by the decorator
         if not self.is_upgrade:
             raise InvalidState("Open a WebSocket here, or POST a subscription to follow the thread.")
-        await super().get(thread_id)
+        with self.long_answer():
+            # Returns when the socket is closed.
+            await super().get(thread_id)
 
     async def serve(self, *parameters: Any) -> None:
         thread_id: UUID = parameters[0]
         code = GOING_AWAY
         try:
-            with self.host.streams.opened(self.gone):
+            with self.long_answer():
                 protocol = self.resources.thread_protocol
                 async with protocol.watching(thread_id) as reader:
                     session = ProtocolSession(protocol, reader, send=self.send_frame)

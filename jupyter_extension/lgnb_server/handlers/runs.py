@@ -82,7 +82,7 @@ class RunHandlerBase(LongAnswerHandler):
     async def _complete(self, run: Run, sending: Awaitable[None], *, cancel_on_disconnect: bool) -> bool:
         """Whether the long answer was sent whole. Its status went out already, so failures end the connection."""
         try:
-            with self.host.streams.opened(self.gone):
+            with self.long_answer():
                 self.send_at_once()
                 await sending
         except ClientGone:
@@ -141,13 +141,14 @@ class RunStreamHandler(RunHandlerBase):
 
     @authenticated
     async def post(self, thread_id: UUID | None = None) -> None:
-        run, body = await self.create_run(thread_id, waits=True)
-        await self.send_events(
-            run,
-            self.resources.runs.stream(run, after="0", modes=None),
-            stateless=thread_id is None,
-            cancel_on_disconnect=body.on_disconnect == "cancel",
-        )
+        with self.long_answer():
+            run, body = await self.create_run(thread_id, waits=True)
+            await self.send_events(
+                run,
+                self.resources.runs.stream(run, after="0", modes=None),
+                stateless=thread_id is None,
+                cancel_on_disconnect=body.on_disconnect == "cancel",
+            )
 
 
 class RunWaitHandler(RunHandlerBase):
@@ -155,13 +156,14 @@ class RunWaitHandler(RunHandlerBase):
 
     @authenticated
     async def post(self, thread_id: UUID | None = None) -> None:
-        run, body = await self.create_run(thread_id, waits=True)
-        await self.send_result(
-            run,
-            self.resources.runs.result(run),
-            stateless=thread_id is None,
-            cancel_on_disconnect=body.on_disconnect == "cancel",
-        )
+        with self.long_answer():
+            run, body = await self.create_run(thread_id, waits=True)
+            await self.send_result(
+                run,
+                self.resources.runs.result(run),
+                stateless=thread_id is None,
+                cancel_on_disconnect=body.on_disconnect == "cancel",
+            )
 
 
 class RunBatchHandler(RunHandlerBase):
@@ -223,11 +225,13 @@ class RunCancelHandler(RunHandlerBase):
         action = cancel_action(self.get_query_argument("action", None))
         runs = self.resources.runs
         run = await runs.get(thread_id, run_id)
-        await runs.cancel(thread_id, run_id, action=action, wait=False)
-        if self.query_flag("wait"):
-            await self.send_result(run, self._ended(run), stateless=False)
-        else:
+        if not self.query_flag("wait"):
+            await runs.cancel(thread_id, run_id, action=action, wait=False)
             self.answer_empty(status=202)
+            return
+        with self.long_answer():
+            await runs.cancel(thread_id, run_id, action=action, wait=False)
+            await self.send_result(run, self._ended(run), stateless=False)
 
     async def _ended(self, run: Run) -> dict[str, Any]:
         await self.resources.runs.result(run)
@@ -251,12 +255,13 @@ class RunJoinHandler(JoinHandlerBase):
         run = await self.named_run(thread_id, run_id)
         if self.request.method == "HEAD":
             return
-        await self.send_result(
-            run,
-            self.resources.runs.result(run),
-            stateless=False,
-            cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
-        )
+        with self.long_answer():
+            await self.send_result(
+                run,
+                self.resources.runs.result(run),
+                stateless=False,
+                cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
+            )
 
 
 class RunJoinStreamHandler(JoinHandlerBase):
@@ -264,20 +269,22 @@ class RunJoinStreamHandler(JoinHandlerBase):
 
     @authenticated
     async def get(self, run_id: UUID, thread_id: UUID | None = None) -> None:
-        after = self._last_event_id()
+        after = event_id_of(self.request.headers.get("Last-Event-ID", "").strip())
         modes = self.query_list("stream_mode")
         run = await self.named_run(thread_id, run_id)
         if self.request.method == "HEAD":
             return
-        await self.send_events(
-            run,
-            self.resources.runs.stream(run, after=after, modes=modes),
-            stateless=thread_id is None,
-            cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
-        )
+        with self.long_answer():
+            await self.send_events(
+                run,
+                self.resources.runs.stream(run, after=after, modes=modes),
+                stateless=thread_id is None,
+                cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
+            )
 
-    def _last_event_id(self) -> str | None:
-        text = self.request.headers.get("Last-Event-ID", "").strip()
-        if text and not _EVENT_ID.fullmatch(text):
-            raise InvalidRequest("Last-Event-ID is not the id of an event.")
-        return "-1" if text == "-" else text or None
+
+def event_id_of(text: str) -> str | None:
+    """What a `Last-Event-ID` names: an event, "-1" for the place before the first one, None for nothing."""
+    if text and not _EVENT_ID.fullmatch(text):
+        raise InvalidRequest("Last-Event-ID is not the id of an event.")
+    return "-1" if text == "-" else text or None

@@ -24,7 +24,7 @@ class ThreadStreamHandler(LongAnswerHandler):
             *(self.query_list("stream_modes", choices=_MODES) or ()),
             *(self.query_list("stream_mode", choices=_MODES) or ()),
         ]
-        after = _place(self.request.headers.get("Last-Event-ID", "").strip())
+        after = place_of(self.request.headers.get("Last-Event-ID", "").strip())
         if self.request.method == "HEAD":
             self.set_header("Content-Type", sse.HEADERS["Content-Type"])
             return
@@ -33,7 +33,7 @@ class ThreadStreamHandler(LongAnswerHandler):
             await self.send_endless(events)
 
 
-def _place(text: str) -> str | None:
+def place_of(text: str) -> str | None:
     """Where a `Last-Event-ID` points to. One without a number means that nothing of its millisecond was seen."""
     if not text:
         return None

@@ -268,3 +268,25 @@ SET status = 'interrupted',
 WHERE run_id = %(run_id)s
     AND status = 'pending'
 RETURNING run_id
+
+-- run_more_pending_than --
+-- Whether more runs than this wait. It reads no further than that many rows.
+SELECT count(*) > %(number)s AS more
+FROM (SELECT 1 FROM runs WHERE status = 'pending' LIMIT %(number)s + 1) AS waiting
+
+-- run_serialize_requester --
+-- Lets the transactions that count the runs of one requester follow one another.
+SELECT pg_advisory_xact_lock(hashtextextended('lgnb runs of ' || %(requested_by)s, 0))
+
+-- run_note_requester --
+-- Notes whose runs these are, for the count.
+UPDATE runs
+SET requested_by = %(requested_by)s
+WHERE run_id = ANY(%(run_ids)s)
+
+-- run_count_for --
+-- Pending and running runs of one requester.
+SELECT count(*) AS number
+FROM runs
+WHERE requested_by = %(requested_by)s
+    AND status IN ('pending', 'running')

@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -59,6 +61,23 @@ async def test_nothing_is_left_running_after_the_only_holder_released(data_dir: 
     assert pair.processes() == []
     assert not sockets.root.exists()
     assert not embedded.inspect(data_dir).running
+
+
+async def test_sockets_of_the_embedded_servers_belong_to_their_owner_alone(data_dir: Path, pair: Pair) -> None:
+    servers = await embedded.acquire(data_dir)
+    sockets = pair.state.sockets
+
+    for path in (sockets.postgres, sockets.valkey):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    listening = [
+        connection
+        for pid in pair.processes()
+        for connection in psutil.Process(pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening == []
+    await servers.release()
 
 
 async def test_releasing_twice_or_at_once_is_harmless(data_dir: Path, pair: Pair) -> None:

@@ -151,3 +151,16 @@ async def test_only_so_many_events_of_a_thread_are_kept(queue: Queue) -> None:
     kept = await log.read(thread, after=0, count=1000)
     assert 10 <= len(kept) < 300
     assert kept[-1].params == b"999"
+
+
+async def test_an_event_that_is_too_large_is_told_as_a_gap_in_its_place(queue: Queue) -> None:
+    log, thread = ThreadLog(queue, ttl_seconds=60, most_bytes=100), uuid4()
+    sizes = (10, 1000, 10)
+    events = [ProtocolEvent(method="values", namespace=("a",), params=b'"' + b"x" * size + b'"') for size in sizes]
+
+    await log.append(thread, run_id=uuid4(), attempt=1, events=events, first=1)
+
+    stored = await log.read(thread, after=0)
+    assert [event.method for event in stored] == ["values", "gap", "values"]
+    assert stored[1].namespace == ("a",)
+    assert b"'values' of 1002 bytes was left out" in stored[1].params

@@ -171,7 +171,7 @@ async def test_a_worker_that_dies_is_replaced_although_a_process_it_started_live
 async def test_a_worker_knows_its_servers_and_its_host_but_no_secret_of_the_host(
     supervise: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("LGNB_API_KEYS", "LGNB_TOKEN", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN"):
+    for name in ("LGNB_API_KEYS", "LGNB_TOKEN", "LGNB_WEBHOOK_SECRET", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN"):
         monkeypatch.setenv(name, "secret")
     supervise(
         "import json; (home / 'draft').write_text(json.dumps(dict(os.environ))); "

@@ -11,6 +11,27 @@ def test_the_servers_own_key_and_configured_ones_are_accepted() -> None:
     assert not any(keys.accept(key) for key in ("", "on", "one ", keys.own[:-1], "\udcff"))
 
 
+def test_a_key_is_compared_with_every_known_one_whichever_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = Keys(["one", "two", "three"])
+    compared: list[int] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(len(one))
+        return one == other
+
+    monkeypatch.setattr("lgnb_server.keys.hmac.compare_digest", compare)
+    for candidate in (keys.own, "one", "three", "none of them", "x" * 10_000):
+        compared.clear()
+        keys.accept(candidate)
+        assert compared == [32] * 4
+
+
+def test_only_digests_of_configured_keys_are_held() -> None:
+    held = vars(Keys(["a-key-of-somebody"]))
+
+    assert "a-key-of-somebody" not in repr(held)
+
+
 def test_each_server_has_a_key_of_its_own() -> None:
     assert Keys().own != Keys().own
     assert len(Keys().own) >= 40

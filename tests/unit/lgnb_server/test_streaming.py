@@ -8,6 +8,7 @@ from lgnb_server import streaming
 from lgnb_server.sse import HEARTBEAT, frame
 from lgnb_server.streaming import ClientGone, OpenStreams, relay_events, relay_result, send_bounded
 
+from lgnb.errors import LimitReached
 from lgnb.models.streams import StreamEvent
 
 _ONE, _TWO = StreamEvent("values", b"1"), StreamEvent("values", b"2")
@@ -108,3 +109,20 @@ async def test_a_stop_ends_every_open_answer_and_waits_for_it() -> None:
     assert len(streams) == 0
     await answering
     assert left.is_set()
+
+
+def test_answers_are_counted_by_caller_and_an_answer_within_itself_once() -> None:
+    streams = OpenStreams(most=3, most_per_caller=2)
+    ends = [asyncio.Event() for _ in range(4)]
+
+    with streams.opened(ends[0], caller="ada"), streams.opened(ends[0], caller="ada"):
+        with streams.opened(ends[1], caller="ada"):
+            with pytest.raises(LimitReached, match="You have 2"), streams.opened(ends[2], caller="ada"):
+                pass
+            with streams.opened(ends[2], caller="bob"):
+                with pytest.raises(LimitReached, match="This server has 3"), streams.opened(ends[3], caller="eve"):
+                    pass
+        with streams.opened(ends[3], caller="ada"):
+            assert len(streams) == 2
+
+    assert len(streams) == 0

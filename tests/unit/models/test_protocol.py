@@ -29,6 +29,8 @@ def wants(subscribed: StoredEvent, *channels: str, **limits: Any) -> bool:
         ("custom:progress", "custom", "progress", True),
         ("custom:progress", "custom", "other", False),
         ("custom:progress", "custom", "", False),
+        ("values", "gap", "", True),
+        ("values", "custom", "gap", False),
     ],
 )
 def test_events_pass_by_their_channel(channel: str, method: str, name: str, passes: bool) -> None:

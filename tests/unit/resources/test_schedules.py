@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -79,6 +80,27 @@ def test_the_whole_grammar_is_understood(schedule: str, due: str) -> None:
 def test_what_cannot_be_read_or_never_comes_is_refused(schedule: str) -> None:
     with pytest.raises(InvalidRequest):
         Schedule(schedule, None)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "least_seconds", "is_allowed"),
+    [
+        ("* * * * * *", 1, True),
+        ("* * * * * *", 2, False),
+        ("* * * * * */30", 30, True),
+        ("* * * * *", 60, True),
+        ("* * * * *", 61, False),
+        ("*/5 * * * *", 300, True),
+        # The last minute of one hour and the first of the next.
+        ("0,59 3,4 * * *", 300, False),
+        ("0,59 3 * * *", 300, True),
+        ("0 0 1 1 *", 86400, True),
+        ("0,1 0 1 1 *", 86400, False),
+    ],
+)
+def test_the_shortest_pause_of_a_schedule_decides(schedule: str, least_seconds: float, is_allowed: bool) -> None:
+    with nullcontext() if is_allowed else pytest.raises(InvalidRequest, match="at most"):
+        Schedule(schedule, None).check_pause(least_seconds)
 
 
 @pytest.mark.parametrize("timezone", ["Mars/Olympus", "../../etc/passwd", "", "Europe", "a\0b"])
