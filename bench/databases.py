@@ -20,7 +20,7 @@ from lgnb.testing.servers import private_servers
 
 # What lies in the rows, so that pages half empty count neither for nor against anybody; large values included.
 _SIZES = """
-SELECT relname, pg_total_relation_size(oid)
+SELECT relname, pg_table_size(oid)
 FROM pg_class
 WHERE relkind = 'r' AND relname LIKE 'checkpoint%' AND relname <> 'checkpoint_migrations'
 """
@@ -46,7 +46,7 @@ async def theirs() -> AsyncIterator[Callable[[], AbstractAsyncContextManager[Asy
 
 
 async def stored_bytes(which: str, work: Callable[[Any], Awaitable[None]]) -> int:
-    """The bytes that `work` leaves in the tables of a saver, indexes included: "lgnb" or "AsyncPostgresSaver"."""
+    """The bytes that `work` leaves in the tables of a saver, without their indexes: "lgnb" or "AsyncPostgresSaver"."""
     async with database() as uri:
         if which == "lgnb":
             pool = Database(uri, pool_size=4, application_name="bench")

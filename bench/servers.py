@@ -1,4 +1,4 @@
-"""The servers under measurement, each a black box: started for the run, spoken to over HTTP, weighed by its processes."""
+"""The servers under measurement: black boxes, started for the run, spoken to over HTTP, weighed by their processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stays in the tables: bytes of whole relations, indexes included, after runs that every agent resembles."""
+"""What stays in the tables: bytes of relations without their indexes, after runs that every agent resembles."""
 
 from __future__ import annotations
 
