@@ -12,7 +12,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 from uuid import UUID
 
-from ..models.checkpoints import NO_RUN, Blob, CheckpointFilter, NextTasks, SavedCheckpoint, SavedWrite
+from ..models.checkpoints import (
+    NO_RUN,
+    PARTS,
+    Blob,
+    CheckpointFilter,
+    NextTasks,
+    SavedCheckpoint,
+    SavedWrite,
+    parts_of,
+)
 from .view import view
 
 ThreadState = dict[str, Any]
@@ -110,10 +119,11 @@ def _states(page: Sequence[SavedCheckpoint], *, live: bool) -> list[ThreadState]
 
 
 class _Reader:
-    """Decodes the values of one page; a value that several checkpoints share is decoded once."""
+    """Decodes the values of one page; what several checkpoints share is decoded once."""
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[Blob, Any]] = {}
+        self._parts: dict[bytes, Any] = {}
 
     def state(self, saved: SavedCheckpoint, *, live: bool) -> ThreadState:
         key, told = saved.key, saved.tasks
@@ -137,8 +147,18 @@ class _Reader:
         known = self._seen.get(id(blob))
         if known is None:
             # The blob is kept as well, so that its id cannot come to mean another one.
-            known = self._seen[id(blob)] = (blob, view(blob))
+            shown = self._list(blob) if blob.type == PARTS else view(blob)
+            known = self._seen[id(blob)] = (blob, shown)
         return known[1]
+
+    def _list(self, blob: Blob) -> list[Any]:
+        """A list stored in parts, most of which another checkpoint shows as well."""
+        shown: list[Any] = []
+        for part in parts_of(blob):
+            if part.data not in self._parts:
+                self._parts[part.data] = view(part)
+            shown += self._parts[part.data] or ()
+        return shown
 
     def _values(self, saved: SavedCheckpoint, single: str | None) -> Any:
         defaults = saved.tasks.defaults if saved.tasks else {}

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
+
 from ..db.checkpoints import CheckpointRepository
 from ..db.database import Database
-from ..errors import DatabaseUnavailable, LeaseLost
+from ..errors import DatabaseUnavailable, LeaseLost, PlaceTaken
 from ..models.checkpoints import (
     Blob,
     CheckpointFilter,
@@ -40,11 +42,16 @@ class RunTraces:
 class CheckpointStorage(Protocol):
     """Keeps checkpoints as bytes.
 
+    One that `keeps_parts` takes values without a blob and parts of lists, and tells the places of values; to one that
+    says nothing of it, values are given whole.
+
     The methods that take a fence raise LeaseLost, and write nothing, when the fence no longer holds. All of them
     may run twice with the same arguments and then change nothing the second time.
     """
 
-    async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None: ...
+    async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None:
+        """Save a checkpoint; raises PlaceTaken, and writes nothing, when a part would go where another one is."""
+        ...
 
     async def put_writes(self, writes: NewWrites, *, fence: Fence | None = None) -> None: ...
 
@@ -86,12 +93,17 @@ class PostgresStorage:
     Reading is not, since the caller may be a request that is better told at once.
     """
 
+    keeps_parts = True
+
     def __init__(self, database: Database, *, patience_seconds: float = 5.0) -> None:
         self._database = database
         self._patience_seconds = patience_seconds
 
     async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None:
-        await self._save(lambda checkpoints: checkpoints.put(checkpoint, fence=fence), fence)
+        try:
+            await self._save(lambda checkpoints: checkpoints.put(checkpoint, fence=fence), fence)
+        except UniqueViolation as error:
+            raise PlaceTaken("Another branch has extended the same list.") from error
 
     async def put_writes(self, writes: NewWrites, *, fence: Fence | None = None) -> None:
         await self._save(lambda checkpoints: checkpoints.put_writes(writes, fence=fence), fence)

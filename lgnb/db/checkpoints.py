@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from ..models.checkpoints import (
     NO_RUN,
+    SAME,
     Blob,
     CheckpointFilter,
     CheckpointKey,
@@ -22,6 +24,8 @@ from ..models.checkpoints import (
     SavedCheckpoint,
     SavedWrite,
     UsageRow,
+    ValuePlace,
+    joined,
 )
 from .queries import query
 from .repository import Repository, where
@@ -33,6 +37,10 @@ _PAGE_COLUMNS = sql.SQL(
     "FROM checkpoints AS c "
     "LEFT JOIN checkpoint_tasks AS t USING (thread_id, checkpoint_ns, checkpoint_id)"
 )
+
+
+_ValueKey = tuple[UUID, str, str, str]
+"""Thread, namespace, channel and version."""
 
 
 class CheckpointRepository(Repository):
@@ -53,8 +61,11 @@ class CheckpointRepository(Repository):
             inline_values=[blob.data for blob in new.inline.values()],
             channels=[value.channel for value in new.values],
             versions=[value.version for value in new.values],
-            types=[value.blob.type for value in new.values],
-            values=[value.blob.data for value in new.values],
+            # Nobody's type is empty: it marks a value that is the one at its place.
+            types=[value.blob.type if value.blob else "" for value in new.values],
+            values=[value.blob.data if value.blob else b"" for value in new.values],
+            lineages=[value.place.lineage if value.place else "" for value in new.values],
+            parts=[value.place.part if value.place else 0 for value in new.values],
         )
 
     async def put_writes(self, new: NewWrites, *, fence: Fence | None) -> bool:
@@ -87,16 +98,16 @@ class CheckpointRepository(Repository):
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
     ) -> SavedCheckpoint | None:
         """One checkpoint, or the newest of the namespace, without its tasks."""
-        name = "checkpoint_find_latest" if checkpoint_id is None else "checkpoint_get"
         found = await self._rows(
-            query(name), thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
+            query("checkpoint_get"), thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
         )
         if not found:
             return None
         row = found[0]
         return _checkpoint(
             row,
-            values=_blobs(row["channels"], row["types"], row["blobs"]),
+            values=_joined_blobs(row),
+            places=_places(row),
             writes=tuple(
                 SavedWrite(task_id=task_id, task_path=path, idx=idx, channel=channel, blob=Blob(kind, data))
                 for task_id, path, idx, channel, kind, data in zip(
@@ -143,6 +154,8 @@ class CheckpointRepository(Repository):
             channels=list(channels),
         )
         seeds = {row["channel"]: Blob(row["type"], row["value"]) for row in found if row["kind"] == "seed"}
+        places = {(thread_id, checkpoint_ns, row["channel"], row["type"]) for row in found if row["kind"] == "place"}
+        seeds |= {channel: blob for (_, _, channel, _), blob in (await self._versions(places)).items()}
         writes: dict[str, list[SavedWrite]] = {}
         for row in found:
             if row["kind"] == "write":
@@ -202,13 +215,16 @@ class CheckpointRepository(Repository):
             await cursor.execute(statement, params)
             return await cursor.fetchall()
 
-    async def _values(self, page: list[dict[str, Any]]) -> dict[tuple[UUID, str, str, str], Blob]:
+    async def _values(self, page: list[dict[str, Any]]) -> dict[_ValueKey, Blob]:
         wanted = {
             (row["thread_id"], row["checkpoint_ns"], channel, str(version))
             for row in page
             for channel, version in row["checkpoint"]["channel_versions"].items()
             if channel not in row["inline_channels"]
         }
+        return await self._versions(wanted)
+
+    async def _versions(self, wanted: set[_ValueKey]) -> dict[_ValueKey, Blob]:
         if not wanted:
             return {}
         thread_ids, namespaces, channels, versions = (list(column) for column in zip(*wanted, strict=True))
@@ -219,10 +235,23 @@ class CheckpointRepository(Repository):
             channels=channels,
             versions=versions,
         )
-        return {
-            (row["thread_id"], row["checkpoint_ns"], row["channel"], row["version"]): Blob(row["type"], row["value"])
-            for row in found
-        }
+        parts: dict[_ValueKey, list[tuple[int, Blob]]] = {}
+        for row in found:
+            if row["version"] is None:
+                place = (row["thread_id"], row["checkpoint_ns"], row["channel"], row["lineage"])
+                parts.setdefault(place, []).append((row["part"], Blob(row["type"], row["value"])))
+        values: dict[_ValueKey, Blob] = {}
+        for row in found:
+            if (version := row["version"]) is None:
+                continue
+            place = (row["thread_id"], row["checkpoint_ns"], row["channel"])
+            if row["lineage"] is None:
+                values[*place, version] = Blob(row["type"], row["value"])
+            else:
+                values[*place, version] = joined(
+                    [blob for part, blob in parts[*place, row["lineage"]] if part <= row["part"]]
+                )
+        return values
 
     async def _writes(self, page: list[dict[str, Any]]) -> dict[tuple[UUID, str, UUID], list[SavedWrite]]:
         if not page:
@@ -238,6 +267,19 @@ class CheckpointRepository(Repository):
             place = (row["thread_id"], row["checkpoint_ns"], row["checkpoint_id"])
             writes.setdefault(place, []).append(_write(row))
         return writes
+
+
+def _joined_blobs(row: Mapping[str, Any]) -> dict[str, Blob]:
+    """The values of one checkpoint, whose parts come in their order."""
+    parts: dict[str, list[Blob]] = {}
+    for channel, kind, value in zip(row["channels"] or (), row["types"] or (), row["blobs"] or (), strict=True):
+        parts.setdefault(channel, []).append(Blob(kind, value))
+    return {channel: joined(blobs) for channel, blobs in parts.items()}
+
+
+def _places(row: Mapping[str, Any]) -> dict[str, ValuePlace]:
+    columns = (row[name] or () for name in ("channels", "lineages", "parts", "can_grow"))
+    return {channel: ValuePlace(*place) for channel, *place in zip(*columns, strict=True)}
 
 
 def _page(which: CheckpointFilter) -> tuple[sql.Composed, dict[str, Any]]:
@@ -287,7 +329,11 @@ def _write(row: Mapping[str, Any]) -> SavedWrite:
 
 
 def _checkpoint(
-    row: Mapping[str, Any], *, values: Mapping[str, Blob], writes: tuple[SavedWrite, ...]
+    row: Mapping[str, Any],
+    *,
+    values: Mapping[str, Blob],
+    writes: tuple[SavedWrite, ...],
+    places: Mapping[str, ValuePlace] | None = None,
 ) -> SavedCheckpoint:
     tasks = None
     if row.get("next") is not None:
@@ -307,6 +353,9 @@ def _checkpoint(
         checkpoint=row["checkpoint"],
         metadata=row["metadata"],
         values=_blobs(row["inline_channels"], row["inline_types"], row["inline_values"]) | dict(values),
-        writes=writes,
+        writes=tuple(
+            replace(write, blob=values[write.channel]) if write.blob.type == SAME else write for write in writes
+        ),
         tasks=tasks,
+        places=places or {},
     )
