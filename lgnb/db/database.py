@@ -87,6 +87,12 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
+    @asynccontextmanager
+    async def pipeline(self) -> AsyncGenerator[Connection]:
+        """A transaction whose statements, commit included, travel in one round trip; answers are there afterwards."""
+        async with self.connection() as connection, connection.pipeline(), connection.transaction():
+            yield connection
+
     def pool_stats(self) -> dict[str, int]:
         """Figures of the pool, as psycopg_pool names them."""
         return dict(self._pool.get_stats())

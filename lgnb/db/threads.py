@@ -11,6 +11,7 @@ from psycopg.types.json import Json, Jsonb
 
 from ..models.runs import RunOutcome
 from ..models.threads import Thread, ThreadStatus, ThreadTtl, TtlStrategy
+from .queries import query
 from .repository import Repository, where
 
 _SORT_COLUMNS: dict[str, sql.SQL] = {
@@ -34,6 +35,10 @@ class ThreadRepository(Repository):
     async def lock(self, thread_id: UUID) -> Thread | None:
         """The thread, locked until the transaction ends. Take this lock before one on its runs."""
         return await self._one(Thread, "thread_lock", thread_id=thread_id)
+
+    async def take_lock(self, thread_id: UUID) -> None:
+        """The same without looking at the thread."""
+        await self._connection.execute(query("thread_take_lock"), {"thread_id": thread_id})
 
     async def insert(
         self,

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..db.assistants import AssistantRepository
 from ..db.database import Connection
-from ..errors import InvalidRequest, InvalidState, RunConflict
+from ..errors import AssistantNotFound, GraphLoadError, InvalidRequest, InvalidState, RunConflict
 from ..models.assistants import Assistant, system_assistant_id
 from ..models.protocol import MARKER
 from ..models.runs import Run, RunRequest, is_interrupt_map
@@ -54,6 +54,28 @@ async def assistant_of(connection: Connection, assistant_id: str) -> Assistant |
         found = await assistants.get(system_assistant_id(assistant_id))
     if found is None:
         raise InvalidRequest(f"There is no assistant and no graph called {assistant_id!r}.")
+    return found
+
+
+async def assistant_to_run(connection: Connection, assistant_id: str) -> Assistant:
+    """The same for a run, in one statement.
+
+    Raises:
+        InvalidRequest: the name is neither.
+        AssistantNotFound: there is no assistant with this UUID.
+        GraphLoadError: no worker could load its graph.
+    """
+    try:
+        known_id = UUID(assistant_id)
+    except ValueError:
+        known_id = None
+    found = await AssistantRepository(connection).to_run(known_id or system_assistant_id(assistant_id))
+    if found is None and known_id is None:
+        raise InvalidRequest(f"There is no assistant and no graph called {assistant_id!r}.")
+    if found is None:
+        raise AssistantNotFound(assistant_id)
+    if found.failure:
+        raise GraphLoadError(found.graph_id, found.failure)
     return found
 
 

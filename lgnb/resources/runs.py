@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
+
+import orjson
 
 from ..db.database import Connection, Database
 from ..db.runs import RunInFlight, RunRepository, RunWatch
 from ..db.threads import ThreadRepository
-from ..db.workers import WorkerRepository
 from ..errors import (
-    AssistantNotFound,
-    GraphLoadError,
     NotFound,
     QueueUnavailable,
     RunConflict,
     RunNotFound,
     ThreadNotFound,
 )
+from ..models.assistants import Assistant
 from ..models.ids import new_id
 from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus
 from ..models.streams import StreamEvent
 from ..models.threads import Thread, ThreadTtl
+from ..queue.bells import Bell
 from ..queue.wakeups import WakeUps
-from .acceptance import Acceptance, assistant_of, prepare, refuse_second_answer
+from .acceptance import Acceptance, Prepared, assistant_to_run, prepare, refuse_second_answer
 from .cancellation import Cancellation, delete_run
 from .latest_state import latest_values, refresh_latest_state
 from .reserved import shown
@@ -57,8 +60,12 @@ class Runs:
         *,
         request_id: str | None = None,
         headers_configurable: dict[str, str] | None = None,
+        run_id: UUID | None = None,
     ) -> Run:
         """Accept a run, in one transaction; without a thread it is stateless and gets one of its own.
+
+        Args:
+            run_id: the id that was `expected`, by somebody who listens for the end already.
 
         Raises:
             AssistantNotFound, ThreadNotFound: as they say.
@@ -67,9 +74,11 @@ class Runs:
             InvalidRequest: the webhook may not be called.
         """
         await self._webhooks.check(request.webhook)
-        async with self._database.transaction() as connection:
+        # A stateless run is written by one statement, which needs no transaction around it.
+        begin = self._database.connection if thread_id is None else self._database.transaction
+        async with begin() as connection:
             acceptance = await self._accept(
-                connection, thread_id, request, request_id=request_id, headers=headers_configurable
+                connection, thread_id, request, request_id=request_id, headers=headers_configurable, run_id=run_id
             )
         await self.announce([acceptance])
         return shown(acceptance.run)
@@ -166,7 +175,15 @@ class Runs:
 
     async def result(self, run: Run) -> Any:
         """Wait for the end of a run; what a caller of wait and join is told."""
-        return await self._streams.result(run)
+        return orjson.loads(await self._streams.result(run))
+
+    async def encoded_result(self, run: Run, *, expected: Bell | None = None) -> bytes:
+        """The same as JSON text; whoever `expected` the run before it was created need not look at once."""
+        return await self._streams.result(run, expected=expected)
+
+    def expected(self, run_id: UUID) -> AbstractAsyncContextManager[Bell]:
+        """Listen for the end of a run that is about to be created."""
+        return self._streams.expected(run_id)
 
     async def watch(self, run_ids: Sequence[UUID]) -> Sequence[RunWatch]:
         """How runs stand in the table, for the worker that holds them."""
@@ -203,12 +220,9 @@ class Runs:
         *,
         request_id: str | None,
         headers: dict[str, str] | None,
+        run_id: UUID | None = None,
     ) -> Acceptance:
-        assistant = await assistant_of(connection, request.assistant_id)
-        if assistant is None:
-            raise AssistantNotFound(request.assistant_id)
-        if failure := await WorkerRepository(connection).graph_failure(assistant.graph_id):
-            raise GraphLoadError(assistant.graph_id, failure)
+        assistant = await assistant_to_run(connection, request.assistant_id)
         threads = ThreadRepository(connection)
         runs = RunRepository(connection)
         existing: Thread | None = None
@@ -220,7 +234,7 @@ class Runs:
         if in_flight and request.multitask_strategy == "reject":
             raise RunConflict(f"Thread {thread_id} is busy with run {in_flight[0].run_id}.")
         refuse_second_answer(request, in_flight)
-        run_id = new_id()
+        run_id = run_id or new_id()
         prepared = prepare(
             request,
             assistant,
@@ -231,6 +245,16 @@ class Runs:
             request_id=request_id,
             headers=headers or {},
         )
+        if thread_id is None:
+            run = await runs.insert_on_new_thread(
+                _new_run(run_id, assistant, prepared, request),
+                graph_id=assistant.graph_id,
+                thread_metadata=prepared.thread_metadata,
+                thread_config=prepared.thread_config,
+                ttl=self._default_ttl,
+                after_seconds=request.after_seconds,
+            )
+            return Acceptance(run=run, graph_id=assistant.graph_id, stopped=[])
         if existing is None:
             created = await threads.insert(
                 prepared.thread_id,
@@ -241,7 +265,9 @@ class Runs:
             )
             if created is None:
                 # Somebody created the thread since we looked; begin again with the row locked.
-                return await self._accept(connection, thread_id, request, request_id=request_id, headers=headers)
+                return await self._accept(
+                    connection, thread_id, request, request_id=request_id, headers=headers, run_id=run_id
+                )
         elif existing.status == "busy":
             await threads.update(existing.thread_id, metadata=None, ttl=None)
         else:
@@ -285,3 +311,19 @@ class Runs:
                 error={"error": f"User{strategy.capitalize()}", "message": reason},
             )
         return stopped
+
+
+def _new_run(run_id: UUID, assistant: Assistant, prepared: Prepared, request: RunRequest) -> Run:
+    """The run as it will be accepted; its times are given by the database."""
+    now = datetime.now(UTC)
+    return Run(
+        run_id=run_id,
+        thread_id=prepared.thread_id,
+        assistant_id=assistant.assistant_id,
+        metadata=prepared.metadata,
+        status="pending",
+        kwargs=prepared.kwargs,
+        multitask_strategy=request.multitask_strategy,
+        created_at=now,
+        updated_at=now,
+    )

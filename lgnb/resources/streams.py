@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +13,11 @@ from ..db.database import Database
 from ..db.runs import RunRepository
 from ..db.threads import ThreadRepository
 from ..errors import QueueUnavailable
-from ..models.runs import Run
+from ..json_encoding import encode
+from ..models.runs import Run, RunStatus
 from ..models.streams import StreamEvent
-from ..queue.bells import Bells
+from ..models.threads import Thread
+from ..queue.bells import Bell, Bells
 from ..queue.events import END, EventLog, LoggedEvent
 
 # How long a listener trusts silence before it looks for itself: while bells work, and while they do not.
@@ -81,38 +84,42 @@ class RunStreams:
                     continue
                 ended = await self._has_ended(run)
 
-    async def result(self, run: Run) -> Any:
-        """Wait for the end of a run and return what its waiting caller is told."""
-        async with self._bells.listening(run.run_id) as bell:
-            while True:
-                found, result = await self._stored_result(run)
-                if found:
-                    return result
-                trust = _TRUST_SECONDS
-                while not bell.end_heard:
-                    trust = _TRUST_SECONDS if self._bells.connected else _DISTRUST_SECONDS
-                    if not await bell.wait(timeout_seconds=trust) or not self._bells.connected:
-                        break
-                bell.end_heard = False
+    def expected(self, run_id: UUID) -> AbstractAsyncContextManager[Bell]:
+        """A bell that hears the end of a run which is about to be created."""
+        return self._bells.listening(run_id)
 
-    async def _stored_result(self, run: Run) -> tuple[bool, Any]:
+    async def result(self, run: Run, *, expected: Bell | None = None) -> bytes:
+        """Wait for the end of a run and return the JSON text that its waiting caller is told.
+
+        Args:
+            expected: the bell of `expected`, if it was there before the run.
+        """
+        if expected is not None:
+            return await self._heard_result(run, expected, look_first=not self._bells.connected)
+        async with self._bells.listening(run.run_id) as bell:
+            return await self._heard_result(run, bell, look_first=True)
+
+    async def _heard_result(self, run: Run, bell: Bell, *, look_first: bool) -> bytes:
+        while True:
+            if look_first and (result := await self._stored_result(run)) is not None:
+                return result
+            look_first = True
+            trust = _TRUST_SECONDS
+            while not bell.end_heard:
+                trust = _TRUST_SECONDS if self._bells.connected else _DISTRUST_SECONDS
+                if not await bell.wait(timeout_seconds=trust) or not self._bells.connected:
+                    break
+            bell.end_heard = False
+
+    async def _stored_result(self, run: Run) -> bytes | None:
         async with self._database.connection() as connection:
-            runs = RunRepository(connection)
-            # The run before its result: both are committed together, and a temporary run is gone with its thread then.
-            present = await runs.find(run.run_id)
-            if present is not None and not present.is_final:
-                return False, None
-            if stored := await runs.result(run.run_id):
-                return True, stored.result
+            told = await RunRepository(connection).told(run.run_id)
+            if told.result is not None and told.status not in ("pending", "running"):
+                return told.result.encode()
+            if told.status in ("pending", "running"):
+                return None
             thread = await ThreadRepository(connection).get(run.thread_id)
-        if thread is None:
-            return True, {}
-        if present is not None and present.status == "error" and thread.error:
-            return True, {"__error__": thread.error}
-        if thread.interrupts:
-            waiting = [interrupt for task in thread.interrupts.values() for interrupt in task]
-            return True, {"__interrupt__": [{"value": i.get("value"), "id": i.get("id")} for i in waiting]}
-        return True, thread.values if thread.values is not None else {}
+        return encode(_result_of(thread, told.status))
 
     async def _start(self, run_id: UUID, after: str | None) -> str:
         if after is None:
@@ -164,3 +171,15 @@ def _passes(event: str, modes: Collection[str]) -> bool:
 
 def _gap(after: str, reason: str) -> StreamEvent:
     return StreamEvent("gap", orjson.dumps({"after": after, "reason": reason}))
+
+
+def _result_of(thread: Thread | None, status: RunStatus | None) -> Any:
+    """What is told of a run whose own result is not kept any more."""
+    if thread is None:
+        return {}
+    if status == "error" and thread.error:
+        return {"__error__": thread.error}
+    if thread.interrupts:
+        waiting = [interrupt for task in thread.interrupts.values() for interrupt in task]
+        return {"__interrupt__": [{"value": i.get("value"), "id": i.get("id")} for i in waiting]}
+    return thread.values if thread.values is not None else {}

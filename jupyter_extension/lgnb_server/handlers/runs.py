@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, get_args
+from typing import get_args
 from uuid import UUID
 
 from tornado.web import authenticated
 
 from lgnb.errors import InvalidRequest, LgnbError
-from lgnb.json_encoding import encode
+from lgnb.models.ids import new_id
 from lgnb.models.runs import Run, RunStatus
 from lgnb.models.streams import StreamEvent
 
@@ -28,13 +28,14 @@ _EVENT_ID = re.compile(r"-1|-|\d{1,20}(?:-\d{1,20})?")
 class RunHandlerBase(LongAnswerHandler):
     """What several run handlers need: creating a run, and the two kinds of long answers."""
 
-    async def create_run(self, thread_id: UUID | None) -> tuple[Run, RunCreate]:
+    async def create_run(self, thread_id: UUID | None, *, run_id: UUID | None = None) -> tuple[Run, RunCreate]:
         body = self.body(RunCreate)
         run = await self.resources.runs.create(
             thread_id,
             body.as_request(),
             request_id=self.request_id,
             headers_configurable=configurables_of(self.request.headers),
+            run_id=run_id,
         )
         return run, body
 
@@ -52,12 +53,12 @@ class RunHandlerBase(LongAnswerHandler):
             self.finish(set_content_type=sse.HEADERS["Content-Type"])
 
     async def send_result(
-        self, run: Run, result: Awaitable[Any], *, stateless: bool, cancel_on_disconnect: bool = False
+        self, run: Run, result: Awaitable[bytes], *, stateless: bool, cancel_on_disconnect: bool = False
     ) -> None:
-        """Answer with what `result` gives once it is there."""
+        """Answer with the JSON that `result` gives once it is there."""
         self.set_header("Content-Type", "application/json")
         self._set_locations(run, "join", stateless=stateless)
-        body: list[Any] = []
+        body: list[bytes] = []
 
         async def wait() -> None:
             body.append(
@@ -67,7 +68,7 @@ class RunHandlerBase(LongAnswerHandler):
             )
 
         if await self._complete(run, wait(), cancel_on_disconnect=cancel_on_disconnect):
-            self.finish(encode(body[0]))
+            self.finish(body[0])
 
     async def _complete(self, run: Run, sending: Awaitable[None], *, cancel_on_disconnect: bool) -> bool:
         """Whether the long answer was sent whole. Its status went out already, so failures end the connection."""
@@ -145,13 +146,15 @@ class RunWaitHandler(RunHandlerBase):
 
     @authenticated
     async def post(self, thread_id: UUID | None = None) -> None:
-        run, body = await self.create_run(thread_id)
-        await self.send_result(
-            run,
-            self.resources.runs.result(run),
-            stateless=thread_id is None,
-            cancel_on_disconnect=body.on_disconnect == "cancel",
-        )
+        run_id = new_id()
+        async with self.resources.runs.expected(run_id) as expected:
+            run, body = await self.create_run(thread_id, run_id=run_id)
+            await self.send_result(
+                run,
+                self.resources.runs.encoded_result(run, expected=expected),
+                stateless=thread_id is None,
+                cancel_on_disconnect=body.on_disconnect == "cancel",
+            )
 
 
 class RunBatchHandler(RunHandlerBase):
@@ -216,9 +219,9 @@ class RunCancelHandler(RunHandlerBase):
         else:
             self.answer_empty(status=202)
 
-    async def _ended(self, run: Run) -> dict[str, Any]:
-        await self.resources.runs.result(run)
-        return {}
+    async def _ended(self, run: Run) -> bytes:
+        await self.resources.runs.encoded_result(run)
+        return b"{}"
 
 
 class JoinHandlerBase(RunHandlerBase):
@@ -240,7 +243,7 @@ class RunJoinHandler(JoinHandlerBase):
             return
         await self.send_result(
             run,
-            self.resources.runs.result(run),
+            self.resources.runs.encoded_result(run),
             stateless=False,
             cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
         )

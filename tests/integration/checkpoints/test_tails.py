@@ -1,4 +1,4 @@
-"""Lists that grow, values that stay the same, and what is left of them when their thread is forked, pruned or copied."""
+"""Lists that grow, values that stay the same, and what is left of them when a thread is forked, pruned or copied."""
 
 from __future__ import annotations
 
