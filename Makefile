@@ -4,6 +4,7 @@
 #   make test    every test
 #   make lint    ruff, pyright and the import contracts
 #   make bench   the benchmark, in a quarter of an hour   (options: BENCH_ARGS="--quick")
+#   make chaos   servers killed, stalled and cut off under load   (options: CHAOS_ARGS="--minutes 30 --seed 7")
 
 SHELL := /bin/sh
 VENV := .venv
@@ -14,7 +15,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; exit 0; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint bench
+CHAOS_ARGS ?= --minutes 3
+
+.PHONY: help lab test lint bench chaos
 
 help:
 	@sed -n '3,$${/^#/!q;s/^# \{0,1\}//p;}' Makefile
@@ -24,14 +27,15 @@ lab: $(VENV)/.installed-lab
 	exec $(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/01-quickstart.ipynb \
 		$$([ "$$(id -u)" -ne 0 ] || echo --allow-root) $(LAB_ARGS)
 
-# What only computes or has servers of its own runs on two cores; what measures time has the machine to itself.
+# Two processes share the work by file; what measures time has the machine to itself.
 # With TEST_ARGS, only that: make test TEST_ARGS=tests/unit
 test: $(VENV)/.installed-test
 ifdef TEST_ARGS
 	$(BIN)/python -m pytest $(TEST_ARGS)
 else
 	$(BIN)/python -m pytest --numprocesses=2 tests/unit tests/integration
-	$(BIN)/python -m pytest tests/acceptance tests/notebooks
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not alone" tests/acceptance tests/notebooks
+	$(BIN)/python -m pytest -m alone tests/acceptance
 endif
 
 lint: $(VENV)/.installed-dev
@@ -43,6 +47,9 @@ lint: $(VENV)/.installed-dev
 # Measures wall-clock time, so it wants the machine to itself.
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+chaos: $(VENV)/.installed-test
+	cd tests && ../$(BIN)/python -m chaos $(CHAOS_ARGS)
 
 # One stamp per extra: installing again is needed only when pyproject.toml or the interpreter has changed.
 $(VENV)/.installed-%: pyproject.toml $(BIN)/python

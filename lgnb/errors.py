@@ -17,6 +17,7 @@ LgnbError
 ├── GraphLoadError            a graph of langgraph.json could not be imported or built (424)
 ├── NotReady                  a dependency or a worker is missing right now (503)
 │   ├── DatabaseUnavailable
+│   │   └── DatabaseFull      its disk is full: reading works, writing does not
 │   ├── QueueUnavailable
 │   ├── WorkerUnavailable
 │   └── EmbeddingFailed       the embedding function of the store raised, or gave no vectors
@@ -119,6 +120,10 @@ class NotReady(LgnbError):
 
 class DatabaseUnavailable(NotReady):
     """Postgres does not answer."""
+
+
+class DatabaseFull(DatabaseUnavailable):
+    """Postgres has no room left on its disk."""
 
 
 class QueueUnavailable(NotReady):

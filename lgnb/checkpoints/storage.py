@@ -16,7 +16,8 @@ from psycopg.errors import UniqueViolation
 
 from ..db.checkpoints import CheckpointRepository
 from ..db.database import Database
-from ..errors import DatabaseUnavailable, LeaseLost, PlaceTaken
+from ..errors import DatabaseFull, DatabaseUnavailable, LeaseLost, PlaceTaken
+from ..failpoints import failpoint
 from ..models.checkpoints import (
     Blob,
     CheckpointFilter,
@@ -165,7 +166,10 @@ class PostgresStorage:
         while True:
             try:
                 async with self._database.connection() as connection:
+                    failpoint("before_save")
                     held = await save(CheckpointRepository(connection))
+            except DatabaseFull:
+                raise
             except DatabaseUnavailable:
                 # Whether the lost statement took effect does not matter: saving twice is saving once.
                 if time.monotonic() + pause > give_up_at:

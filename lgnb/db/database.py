@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from ..errors import DatabaseUnavailable
+from ..errors import DatabaseFull, DatabaseUnavailable
 
 Connection = AsyncConnection[Any]
 
@@ -76,6 +76,8 @@ class Database:
         try:
             async with self._pool.connection() as connection:
                 yield connection
+        except psycopg.errors.DiskFull as error:
+            raise DatabaseFull("The disk of Postgres is full; make room there and try again.") from error
         except (PoolTimeout, PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
             if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.SerializationFailure):
                 raise

@@ -25,6 +25,12 @@ class RunInFlight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnedRun:
+    run_id: UUID
+    graph_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunWatch:
     """How a run that a worker holds stands in the table."""
 
@@ -219,6 +225,11 @@ class RunRepository(Repository):
     async def return_to_queue(self, run_id: UUID, *, attempt: int) -> str | None:
         """The graph id when the run went back, None when this attempt was not the current one."""
         return await self._scalar("run_return", run_id=run_id, attempt=attempt)
+
+    async def return_unknown(self, worker_id: UUID, *, known: Sequence[UUID], age_seconds: float) -> list[ReturnedRun]:
+        return await self._all(
+            ReturnedRun, "run_return_unknown", worker_id=worker_id, known=list(known), age_seconds=age_seconds
+        )
 
     async def delete(self, run_id: UUID) -> bool:
         return await self._do("run_delete", run_id=run_id) == 1

@@ -7,6 +7,7 @@ quotes an outdated attempt finds no row, changes nothing and raises LeaseLost.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from ..db.runs import ExpiredRun, RunRepository, thread_status_of
 from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
 from ..errors import LeaseLost, QueueUnavailable
+from ..failpoints import failpoint
 from ..models.runs import ClaimedRun, RunOutcome
 from ..queue.wakeups import WakeUps
 from .cancellation import roll_back_attempt
@@ -83,9 +85,12 @@ class Leases:
             suspect: one of them may be a run that `is_suspect`.
         """
         async with self._database.connection() as connection:
-            return await RunRepository(connection).claim(
+            claimed = await RunRepository(connection).claim(
                 worker_id, graph_ids=graph_ids, limit=limit, suspect_after=self._suspect_after, suspect=suspect
             )
+            if claimed:
+                failpoint("after_claim")
+            return claimed
 
     def is_suspect(self, claimed: ClaimedRun) -> bool:
         """Whether this is the last attempt of a run that was there each time a worker died.
@@ -170,6 +175,21 @@ class Leases:
         if returned:
             await self._ring(claimed.graph_id)
         return returned is not None
+
+    async def return_lost_claims(self, worker_id: UUID, *, known: Sequence[UUID], age_seconds: float) -> list[UUID]:
+        """Return to the queue what the table gives to this worker and the worker does not know of, uncounted.
+
+        When the connection breaks after a claim is committed, nobody hears of it; and the lease of the worker goes on.
+
+        Args:
+            known: the runs that the worker has begun.
+            age_seconds: how old such a claim must be; the answer to a younger one may still be on its way.
+        """
+        async with self._database.connection() as connection:
+            returned = await RunRepository(connection).return_unknown(worker_id, known=known, age_seconds=age_seconds)
+        for graph_id in {run.graph_id for run in returned}:
+            await self._ring(graph_id)
+        return [run.run_id for run in returned]
 
     async def release_process(self, *, host_name: str, pid: int) -> Takeover:
         """Take over at once from a worker process that is known to have died."""

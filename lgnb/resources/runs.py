@@ -20,6 +20,7 @@ from ..errors import (
     RunNotFound,
     ThreadNotFound,
 )
+from ..failpoints import failpoint
 from ..models.assistants import Assistant
 from ..models.ids import new_id
 from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus
@@ -204,6 +205,7 @@ class Runs:
 
     async def announce(self, accepted: Sequence[Acceptance]) -> None:
         """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""
+        failpoint("after_accept")
         for acceptance in accepted:
             try:
                 await self._wakeups.ring(acceptance.graph_id)

@@ -63,10 +63,10 @@ class RunStreams:
             while True:
                 batch = await self._read(run.run_id, position)
                 for logged in batch:
-                    if logged.event == END:
-                        return
                     if numbers.misses(logged):
                         yield _gap(position, "Events were lost with the Redis that held them.")
+                    if logged.event == END:
+                        return
                     position = logged.id
                     if _passes(logged.event, modes):
                         yield StreamEvent(logged.event, logged.data, logged.id if resumable else None)
@@ -148,12 +148,17 @@ class RunStreams:
 
 
 class _Numbers:
-    """Notices holes: within an attempt numbers rise by one, a new attempt begins at one."""
+    """Notices holes: within an attempt numbers rise by one, a new attempt begins at one.
+
+    An end that no attempt has written has no place among the numbers.
+    """
 
     def __init__(self, *, expect_first: bool) -> None:
         self._last: tuple[int, int] | None = (0, 0) if expect_first else None
 
     def misses(self, logged: LoggedEvent) -> bool:
+        if logged.number == 0:
+            return False
         last, self._last = self._last, (logged.attempt, logged.number)
         if last is None:
             return False

@@ -21,7 +21,7 @@ from langgraph.runtime import RunControl
 from ..checkpoints.revivable import revivable_types
 from ..checkpoints.saver import Saver
 from ..checkpoints.tasks import tasks_of_event
-from ..errors import LeaseLost, NotReady
+from ..errors import DatabaseFull, LeaseLost, NotReady
 from ..graphs.sources import GraphSource
 from ..graphs.tracebacks import user_traceback
 from ..json_encoding import describe_error, encode
@@ -209,7 +209,8 @@ class Execution:
         for cause in _causes(error):
             if isinstance(cause, LeaseLost):
                 raise cause
-            if isinstance(cause, NotReady):
+            # A full disk does not mend itself; the run ends and says so, instead of being tried for ever.
+            if isinstance(cause, NotReady) and not isinstance(cause, DatabaseFull):
                 logger.warning("Run %s goes back to the queue: %s", self._claimed.run_id, cause)
                 raise RunReturned from error
         described = describe_error(error)

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from ..checkpoints.history import thread_states
 from ..checkpoints.saver import Saver
 from ..db.runs import RunWatch
 from ..errors import DatabaseUnavailable, LeaseLost, QueueUnavailable
+from ..failpoints import failpoint
 from ..graphs.loading import GraphRegistry
 from ..models.checkpoints import Fence
 from ..models.runs import ClaimedRun, RunOutcome
@@ -91,7 +92,8 @@ class Worker:
         self._heartbeat: Heartbeat | None = None
         self._hands: dict[UUID, InHand] = {}
         self._attempts: set[asyncio.Task[None]] = set()
-        self._begun = 0
+        # The runs begun and not yet ended, by how many attempts of each are.
+        self._begun: Counter[UUID] = Counter()
         # Signalled runs that were in nobody's hands here, the last ones only.
         self._heard: deque[UUID] = deque(maxlen=_MOST_HEARD)
         self._suspects = 0
@@ -108,6 +110,7 @@ class Worker:
             ),
             asyncio.create_task(ThreadSweeper(self._resources.threads).run(), name="lgnb-thread-sweeper"),
             asyncio.create_task(StoreSweeper(self._resources.store).run(), name="lgnb-store-sweeper"),
+            asyncio.create_task(self._return_lost_claims(), name="lgnb-lost-claims"),
             asyncio.create_task(self._listen(), name="lgnb-wakeups"),
             asyncio.create_task(self._calls.run(), name="lgnb-calls"),
         ]
@@ -179,7 +182,7 @@ class Worker:
         if not self._graph_ids:
             return
         while True:
-            if self._begun >= self._settings.jobs:
+            if self._begun.total() >= self._settings.jobs:
                 await asyncio.sleep(self._settings.poll_seconds / 10)
                 continue
             try:
@@ -193,7 +196,7 @@ class Worker:
         self._look.clear()
         wait_seconds = self._settings.poll_seconds
         try:
-            room = self._settings.jobs - self._begun
+            room = self._settings.jobs - self._begun.total()
             if room > 0 and self._graph_ids:
                 limit = min(room, _CLAIM_AT_ONCE)
                 leases = self._resources.leases
@@ -214,10 +217,21 @@ class Worker:
             async with asyncio.timeout(wait_seconds):
                 await self._look.wait()
 
+    async def _return_lost_claims(self) -> None:
+        period_seconds = self._settings.lease_seconds
+        while True:
+            await asyncio.sleep(period_seconds)
+            with contextlib.suppress(DatabaseUnavailable):
+                returned = await self._resources.leases.return_lost_claims(
+                    self._worker_id, known=list(self._begun), age_seconds=period_seconds
+                )
+                if returned:
+                    logger.warning("Returned %d runs whose claim was committed, but never answered.", len(returned))
+
     # one run
 
     def _begin(self, claimed: ClaimedRun) -> None:
-        self._begun += 1
+        self._begun[claimed.run_id] += 1
         self._suspects += self._resources.leases.is_suspect(claimed)
         self._spawn(self._attempt(claimed))
 
@@ -245,6 +259,7 @@ class Worker:
                 self._spawn(self._check([claimed.run_id]))
             ending = await self._ending(hand)
             outcome = await self._commit(claimed, ending, rolled_back=execution.stopped == "rollback")
+            failpoint("after_finish")
             await publisher.close(ending.status)
             if report is not None:
                 await _report_end(report, outcome)
@@ -258,8 +273,8 @@ class Worker:
         finally:
             if report is not None:
                 report.stop()
-            was_full = self._begun >= self._settings.jobs or self._suspects > 0
-            self._begun -= 1
+            was_full = self._begun.total() >= self._settings.jobs or self._suspects > 0
+            self._begun -= Counter([claimed.run_id])
             self._suspects -= self._resources.leases.is_suspect(claimed)
             # A run that was given back may be in hand again already, by a newer attempt.
             if self._hands.get(claimed.run_id) is hand:

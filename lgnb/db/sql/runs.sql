@@ -200,6 +200,20 @@ WHERE run_id = %(run_id)s
     AND status = 'running'
 RETURNING graph_id
 
+-- run_return_unknown --
+-- Gives back the runs of a worker that it does not know of: they were claimed, but the answer got lost.
+UPDATE runs
+SET status = 'pending',
+    worker_id = NULL,
+    returned = returned + 1,
+    updated_at = now()
+WHERE worker_id = %(worker_id)s
+    AND status = 'running'
+    AND run_id <> ALL(%(known)s)
+    -- The answer to a claim of just now may still be on its way.
+    AND updated_at < clock_timestamp() - make_interval(secs => %(age_seconds)s::double precision)
+RETURNING run_id, graph_id
+
 -- run_delete --
 -- Removes a run.
 DELETE FROM runs

@@ -30,6 +30,7 @@ from lgnb.embedded.binaries import valkey_server
 logger = logging.getLogger(__name__)
 
 GRAPHS = Path(testing.__file__).with_name("langgraph.json")
+_LGNB = ("-m", "lgnb")
 _START_SECONDS = 45.0
 _STOP_SECONDS = 30.0
 
@@ -63,11 +64,18 @@ async def _until(
 class Process:
     """One `lgnb` process; what it says goes to a file."""
 
-    def __init__(self, arguments: list[str], *, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        *,
+        environment: dict[str, str],
+        log: Path,
+        program: tuple[str, ...] = _LGNB,
+    ) -> None:
         self.log = log
         with log.open("wb") as output:
             self._popen = subprocess.Popen(
-                [sys.executable, "-m", "lgnb", *arguments],
+                [sys.executable, *program, *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -161,22 +169,25 @@ class Installation:
     database_uri: str | None = None
     processes: list[Process] = field(default_factory=list[Process])
 
-    async def host(self, *, workers: int = 1, config: Path = GRAPHS, **settings: Any) -> Host:
+    async def host(
+        self, *, workers: int = 1, config: Path = GRAPHS, program: tuple[str, ...] = _LGNB, **settings: Any
+    ) -> Host:
         """A host that serves; settings as keyword arguments, named as in Settings."""
         arguments = ["serve", "--port", "0", "--token", Host.key, "--workers", str(workers), "-c", str(config)]
-        return await self._begin(Host, arguments, settings).started()
+        return await self._begin(Host, arguments, program, settings).started()
 
-    async def worker(self, *, config: Path = GRAPHS, **settings: Any) -> Process:
-        """A worker with a lease."""
-        process = self._begin(Process, ["worker", "-c", str(config)], settings)
+    async def worker(self, *, config: Path = GRAPHS, program: tuple[str, ...] = _LGNB, **settings: Any) -> Process:
+        """A worker with a lease; `program` is what Python runs instead of the installed command."""
+        process = self._begin(Process, ["worker", "-c", str(config)], program, settings)
         await _until(lambda: process.said("serves"), what="the worker serves", seconds=_START_SECONDS)
         await _until(lambda: self._has_lease(process.pid), what="the worker has a lease")
         return process
 
-    def _begin(self, kind: type[Any], arguments: list[str], settings: dict[str, Any]) -> Any:
+    def _begin(self, kind: type[Any], arguments: list[str], program: tuple[str, ...], settings: dict[str, Any]) -> Any:
         given = {f"LGNB_{name.upper()}": str(value) for name, value in settings.items()}
         log = self.directory / f"{arguments[0]}-{len(self.processes) + 1}.log"
-        process = kind(arguments, environment={**os.environ, **self.environment, **given}, log=log)
+        environment = {**os.environ, **self.environment, **given}
+        process = kind(arguments, environment=environment, log=log, program=program)
         self.processes.append(process)
         return process
 

@@ -6,6 +6,10 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.alone
+
 # Longer than two leases.
 _LEASE_SECONDS = 3.5
 _BLOCKED_SECONDS = 8.0

@@ -7,6 +7,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.alone
+
 _STREAMS = 100
 _TOKENS = 20
 

@@ -198,6 +198,17 @@ async def test_events_lost_with_redis_leave_a_gap_and_not_silence(
     assert names(await follow(resumable, "-1")) == ["gap", "values"]
 
 
+async def test_events_lost_just_before_the_end_leave_a_gap_too(
+    resumable: Run, claimed: ClaimedRun, log: Log, follow: Any, worker: HandWorker, resources: Resources
+) -> None:
+    await log.write("metadata", "values")
+    await resources.events.delete(resumable.run_id)
+    await worker.finish(claimed)
+    await log.end()
+
+    assert names(await follow(resumable, "-1")) == ["gap"]
+
+
 async def test_a_place_that_is_no_longer_kept_is_a_gap(
     resumable: Run, claimed: ClaimedRun, log: Log, follow: Any, worker: HandWorker, resources: Resources
 ) -> None:

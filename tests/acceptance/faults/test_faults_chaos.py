@@ -1,0 +1,58 @@
+"""A short run of chaos, and a build with a broken promise which has to be noticed; `make chaos` is the long form.
+
+LGNB_TEST_CHAOS_MINUTES and LGNB_TEST_CHAOS_SEED choose another length and seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from chaos.broken import BROKEN
+
+_TESTS = Path(__file__).parents[2]
+_MINUTES = float(os.environ.get("LGNB_TEST_CHAOS_MINUTES", "1.5"))
+# The one that shows at once stays in every run of the tests; each of the others takes a while to do harm.
+_SHOWN_QUICKLY = "early-end"
+
+
+@pytest.mark.timeout(_MINUTES * 60 + 300)
+async def test_no_promise_is_broken_in_chaos() -> None:
+    """The seed is in the message, so that the same faults can be brought about again."""
+    seed = os.environ.get("LGNB_TEST_CHAOS_SEED") or str(random.SystemRandom().randrange(1_000_000))
+
+    code, said = await _chaos("--minutes", str(_MINUTES), "--seed", seed)
+
+    assert code == 0, said
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("promise", sorted(BROKEN))
+async def test_a_broken_build_is_noticed(promise: str) -> None:
+    if promise != _SHOWN_QUICKLY and "LGNB_TEST_CHAOS_MINUTES" not in os.environ:
+        pytest.skip("takes minutes; set LGNB_TEST_CHAOS_MINUTES to 3")
+    minutes = 0.2 if promise == _SHOWN_QUICKLY else 3
+
+    code, said = await _chaos("--minutes", str(minutes), "--seed", "3", "--broken", promise)
+
+    assert code == 1, said
+    assert "BROKEN:" in said
+
+
+async def _chaos(*arguments: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "chaos",
+        *arguments,
+        cwd=_TESTS,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode(errors="replace")

@@ -1,0 +1,102 @@
+"""The command `lgnb` with one promise broken on purpose: what a checker is worth shows when it meets such a build.
+
+python broken.py no-fence worker …
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def no_fence() -> None:
+    """Let outdated attempts write: whoever lost a run does not notice."""
+    from lgnb.checkpoints.storage import CheckpointStorage
+    from lgnb.db.runs import RunRepository
+    from lgnb.worker.worker import Worker
+
+    def unfenced(method: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(self: Any, *arguments: Any, fence: Any = None, **more: Any) -> Any:
+            return await method(self, *arguments, fence=None, **more)
+
+        return call
+
+    for name in ("put", "put_writes", "put_tasks"):
+        setattr(CheckpointStorage, name, unfenced(getattr(CheckpointStorage, name)))
+
+    async def finish(self: RunRepository, run_id: Any, *, attempt: int, status: Any) -> bool:
+        await self._connection.execute(  # pyright: ignore[reportPrivateUsage]
+            "UPDATE runs SET status = %s, ended_at = now(), updated_at = now() WHERE run_id = %s", (status, run_id)
+        )
+        return True
+
+    RunRepository.finish = finish
+    Worker._compare = lambda self, rows, asked=None: None  # pyright: ignore[reportPrivateUsage]
+    Worker._lose = lambda self: self._spawn(self._begin_lease_again())  # pyright: ignore[reportPrivateUsage]
+
+
+def early_end() -> None:
+    """Tell the end of a run before it is committed."""
+    from lgnb.worker.publisher import Publisher
+    from lgnb.worker.worker import Worker
+
+    commit = Worker._commit  # pyright: ignore[reportPrivateUsage]
+    close = Publisher.close
+    publishers: dict[Any, Publisher] = {}
+    begin = Publisher.__init__
+
+    def remember(self: Publisher, *arguments: Any, run_id: Any, **more: Any) -> None:
+        begin(self, *arguments, run_id=run_id, **more)
+        publishers[run_id] = self
+
+    async def tell_first(self: Worker, claimed: Any, ending: Any, **more: Any) -> Any:
+        if publisher := publishers.pop(claimed.run_id, None):
+            await close(publisher, ending.status)
+            await asyncio.sleep(0.2)
+        return await commit(self, claimed, ending, **more)
+
+    async def close_nothing(self: Publisher, status: str) -> None:
+        return None
+
+    Publisher.__init__ = remember
+    Publisher.close = close_nothing
+    Worker._commit = tell_first  # pyright: ignore[reportPrivateUsage]
+
+
+def heartbeat_on_the_loop() -> None:
+    """Renew the lease on the loop of the graphs, where a node can hold it up."""
+    from lgnb.worker.heartbeat import Heartbeat
+    from lgnb.worker.loops import GraphLoops
+
+    beat = Heartbeat._beat  # pyright: ignore[reportPrivateUsage]
+    run = GraphLoops.run
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def run_and_remember(self: GraphLoops, *arguments: Any, **more: Any) -> Any:
+        thread, future = run(self, *arguments, **more)
+        loops[:] = [thread.loop]
+        return thread, future
+
+    def beat_there(self: Heartbeat) -> bool:
+        if not loops or loops[0].is_closed():
+            return beat(self)
+
+        async def there() -> bool:
+            return beat(self)
+
+        return asyncio.run_coroutine_threadsafe(there(), loops[0]).result()
+
+    GraphLoops.run = run_and_remember
+    Heartbeat._beat = beat_there  # pyright: ignore[reportPrivateUsage]
+
+
+BROKEN = {"no-fence": no_fence, "early-end": early_end, "heartbeat-on-the-loop": heartbeat_on_the_loop}
+
+if __name__ == "__main__":
+    promise = sys.argv.pop(1)
+    BROKEN[promise]()
+    from lgnb.cli import main
+
+    sys.exit(main())
