@@ -41,6 +41,10 @@ _ELSEWHERE_FROM_BYTES = 256 * 1024
 class CheckpointPages(Protocol):
     """The part of a CheckpointStorage that reading needs."""
 
+    async def get(
+        self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
+    ) -> SavedCheckpoint | None: ...
+
     async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]: ...
 
 
@@ -62,16 +66,22 @@ async def thread_states(
     interrupts are gone. Otherwise it records the step as it began. With `subgraphs` each task of a subgraph carries
     that graph's own newest state in place of a reference.
     """
-    page = await storage.list(
-        CheckpointFilter(
-            thread_id=thread_id,
-            checkpoint_ns=checkpoint_ns,
-            checkpoint_id=checkpoint_id,
-            before=before,
-            metadata=metadata_filter,
-            limit=limit,
+    page: Sequence[SavedCheckpoint]
+    if limit == 1 and before is None and not metadata_filter:
+        # The usual case, which one statement answers.
+        saved = await storage.get(thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id)
+        page = [saved] if saved else []
+    else:
+        page = await storage.list(
+            CheckpointFilter(
+                thread_id=thread_id,
+                checkpoint_ns=checkpoint_ns,
+                checkpoint_id=checkpoint_id,
+                before=before,
+                metadata=metadata_filter,
+                limit=limit,
+            )
         )
-    )
     size = sum(len(blob.data) for saved in page for blob in saved.values.values())
     if size < _ELSEWHERE_FROM_BYTES:
         states = _states(page, live=live)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -17,7 +17,6 @@ from psycopg.errors import UniqueViolation
 from ..db.checkpoints import CheckpointRepository
 from ..db.database import Database
 from ..errors import DatabaseFull, DatabaseUnavailable, LeaseLost, PlaceTaken
-from ..failpoints import failpoint
 from ..models.checkpoints import (
     Blob,
     CheckpointFilter,
@@ -29,6 +28,7 @@ from ..models.checkpoints import (
     NextTasks,
     SavedCheckpoint,
 )
+from .batches import Save, SaveBatches
 from .view import view
 
 
@@ -61,7 +61,7 @@ class CheckpointStorage(Protocol):
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
     ) -> SavedCheckpoint | None:
-        """One checkpoint with values and writes, or the newest of the namespace; `tasks` is not filled."""
+        """One checkpoint with values, writes and tasks, or the newest of the namespace."""
         ...
 
     async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:
@@ -90,6 +90,8 @@ class CheckpointStorage(Protocol):
 class PostgresStorage:
     """CheckpointStorage on our own Postgres; each call is one statement, except a list, which is three.
 
+    Saves that come at the same time go together, as one batch.
+
     A run outlives a short restart of Postgres: saving is tried again for `patience_seconds` while it does not answer.
     Reading is not, since the caller may be a request that is better told at once.
     """
@@ -98,19 +100,22 @@ class PostgresStorage:
 
     def __init__(self, database: Database, *, patience_seconds: float = 5.0) -> None:
         self._database = database
+        self._batches = SaveBatches(database)
         self._patience_seconds = patience_seconds
 
     async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None:
         try:
-            await self._save(lambda checkpoints: checkpoints.put(checkpoint, fence=fence), fence)
+            size = sum(len(value.blob.data) for value in checkpoint.values if value.blob)
+            await self._save(lambda checkpoints: checkpoints.put(checkpoint, fence=fence), fence, size=size)
         except UniqueViolation as error:
             raise PlaceTaken("Another branch has extended the same list.") from error
 
     async def put_writes(self, writes: NewWrites, *, fence: Fence | None = None) -> None:
-        await self._save(lambda checkpoints: checkpoints.put_writes(writes, fence=fence), fence)
+        size = sum(len(write.blob.data) for write in writes.writes)
+        await self._save(lambda checkpoints: checkpoints.put_writes(writes, fence=fence), fence, size=size)
 
     async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None = None) -> None:
-        await self._save(lambda checkpoints: checkpoints.put_tasks(key, tasks, fence=fence), fence)
+        await self._save(lambda checkpoints: checkpoints.put_tasks(key, tasks, fence=fence), fence, size=0)
 
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
@@ -160,14 +165,12 @@ class PostgresStorage:
         async with self._database.connection() as connection:
             await CheckpointRepository(connection).prune(thread_ids)
 
-    async def _save(self, save: Callable[[CheckpointRepository], Awaitable[bool]], fence: Fence | None) -> None:
+    async def _save(self, save: Save, fence: Fence | None, *, size: int) -> None:
         give_up_at = time.monotonic() + self._patience_seconds
         pause = 0.05
         while True:
             try:
-                async with self._database.connection() as connection:
-                    failpoint("before_save")
-                    held = await save(CheckpointRepository(connection))
+                held = await self._batches.save(save, size=size)
             except DatabaseFull:
                 raise
             except DatabaseUnavailable:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from psycopg import rows, sql
+from psycopg import AsyncCursor, rows, sql
 from psycopg.types.json import Jsonb
 
 from ..models.checkpoints import (
@@ -43,10 +43,22 @@ _ValueKey = tuple[UUID, str, str, str]
 """Thread, namespace, channel and version."""
 
 
-class CheckpointRepository(Repository):
-    """Statements on checkpoints. The saving ones answer whether their fence held; if not, nothing was written."""
+class Saving:
+    """A save that was sent; in a pipeline its answer comes when that ends."""
 
-    async def put(self, new: NewCheckpoint, *, fence: Fence | None) -> bool:
+    def __init__(self, cursor: AsyncCursor[Any]) -> None:
+        self._cursor = cursor
+
+    async def held(self) -> bool:
+        """Whether its fence held; if not, nothing was written."""
+        row = await self._cursor.fetchone()
+        return bool(row and row[0])
+
+
+class CheckpointRepository(Repository):
+    """Statements on checkpoints."""
+
+    async def put(self, new: NewCheckpoint, *, fence: Fence | None) -> Saving:
         return await self._fenced(
             "checkpoint_put",
             fence,
@@ -68,7 +80,7 @@ class CheckpointRepository(Repository):
             parts=[value.place.part if value.place else 0 for value in new.values],
         )
 
-    async def put_writes(self, new: NewWrites, *, fence: Fence | None) -> bool:
+    async def put_writes(self, new: NewWrites, *, fence: Fence | None) -> Saving:
         return await self._fenced(
             "checkpoint_put_writes",
             fence,
@@ -82,7 +94,7 @@ class CheckpointRepository(Repository):
             values=[write.blob.data for write in new.writes],
         )
 
-    async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None) -> bool:
+    async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None) -> Saving:
         return await self._fenced(
             "checkpoint_put_tasks",
             fence,
@@ -97,7 +109,7 @@ class CheckpointRepository(Repository):
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
     ) -> SavedCheckpoint | None:
-        """One checkpoint, or the newest of the namespace, without its tasks."""
+        """One checkpoint, or the newest of the namespace."""
         found = await self._rows(
             query("checkpoint_get"), thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
         )
@@ -200,14 +212,16 @@ class CheckpointRepository(Repository):
             for task_id, kind, value in await cursor.fetchall()
         ]
 
-    async def _fenced(self, name: str, fence: Fence | None, /, **params: Any) -> bool:
-        held = await self._scalar(
-            name,
-            fence_run_id=None if fence is None else fence.run_id,
-            fence_attempt=None if fence is None else fence.attempt,
-            **params,
+    async def _fenced(self, name: str, fence: Fence | None, /, **params: Any) -> Saving:
+        cursor = await self._connection.execute(
+            query(name),
+            {
+                "fence_run_id": None if fence is None else fence.run_id,
+                "fence_attempt": None if fence is None else fence.attempt,
+                **params,
+            },
         )
-        return bool(held)
+        return Saving(cursor)
 
     async def _rows(self, statement: Any, /, **params: Any) -> list[dict[str, Any]]:
         # Binary results: values arrive as they are stored instead of in hex.

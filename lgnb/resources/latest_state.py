@@ -20,6 +20,13 @@ class _Pages:
     def __init__(self, connection: Connection) -> None:
         self._checkpoints = CheckpointRepository(connection)
 
+    async def get(
+        self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
+    ) -> SavedCheckpoint | None:
+        return await self._checkpoints.get(
+            thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
+        )
+
     async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:
         return await self._checkpoints.page(which)
 

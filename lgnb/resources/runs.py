@@ -174,6 +174,12 @@ class Runs:
         """Events of a run until its end is committed; see `RunStreams.follow`."""
         return self._streams.follow(run, after=after, modes=modes or ())
 
+    def pages(
+        self, run: Run, *, after: str | None = None, modes: list[str] | None = None
+    ) -> AsyncGenerator[list[StreamEvent], None]:
+        """The same events, as many at once as are there."""
+        return self._streams.pages(run, after=after, modes=modes or ())
+
     async def result(self, run: Run) -> Any:
         """Wait for the end of a run; what a caller of wait and join is told."""
         return orjson.loads(await self._streams.result(run))

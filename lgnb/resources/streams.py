@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -41,11 +43,21 @@ class RunStreams:
         self._database = database
         self._events = events
         self._bells = bells
+        self._reading: dict[tuple[UUID, str], _Reading] = {}
 
     async def follow(
         self, run: Run, *, after: str | None, modes: Collection[str] = ()
     ) -> AsyncGenerator[StreamEvent, None]:
-        """Events of a run until it has ended; its final status is committed by then.
+        """The events of `pages`, one by one."""
+        async with aclosing(self.pages(run, after=after, modes=modes)) as pages:
+            async for page in pages:
+                for event in page:
+                    yield event
+
+    async def pages(
+        self, run: Run, *, after: str | None, modes: Collection[str] = ()
+    ) -> AsyncGenerator[list[StreamEvent], None]:
+        """Events of a run until it has ended, as many at once as are there; its final status is committed by then.
 
         Args:
             after: "0" from the first event, an event id to go on behind it, None for later events only.
@@ -55,26 +67,31 @@ class RunStreams:
         async with self._bells.listening(run.run_id) as bell:
             position = await self._start(run.run_id, after)
             if after is not None and after not in _BEGINNING and not await self._holds(run.run_id, position):
-                yield _gap(position, "The events before this place are no longer kept.")
+                yield [_gap(position, "The events before this place are no longer kept.")]
                 position = "0"
             numbers = _Numbers(expect_first=after in _BEGINNING)
             ended, last_look = run.is_final, False
             mark_seconds = _LATE_SECONDS if after is None and ended else _MARK_SECONDS
             while True:
-                batch = await self._read(run.run_id, position)
+                batch = await self._read(run.run_id, position, bell)
+                page: list[StreamEvent] = []
                 for logged in batch:
                     if numbers.misses(logged):
-                        yield _gap(position, "Events were lost with the Redis that held them.")
+                        page.append(_gap(position, "Events were lost with the Redis that held them."))
                     if logged.event == END:
-                        return
+                        break
                     position = logged.id
                     if _passes(logged.event, modes):
-                        yield StreamEvent(logged.event, logged.data, logged.id if resumable else None)
+                        page.append(StreamEvent(logged.event, logged.data, logged.id if resumable else None))
+                if page:
+                    yield page
+                if batch and batch[-1].event == END:
+                    return
                 if len(batch) == _PAGE:
                     continue
                 if last_look:
                     if after is not None or not run.is_final:
-                        yield _gap(position, "The end of the run's events is not kept any more.")
+                        yield [_gap(position, "The end of the run's events is not kept any more.")]
                     return
                 if ended:
                     last_look = not await bell.wait(timeout_seconds=mark_seconds)
@@ -135,16 +152,37 @@ class RunStreams:
         except QueueUnavailable:
             return False
 
-    async def _read(self, run_id: UUID, position: str) -> list[LoggedEvent]:
+    async def _read(self, run_id: UUID, position: str, bell: Bell) -> list[LoggedEvent]:
+        """What followed a place. Listeners that were rung together read together."""
+        place = (run_id, position)
+        reading = self._reading.get(place)
+        if reading is None or reading.begun < bell.rung_at:
+            task = asyncio.ensure_future(self._events.read(run_id, after=position, count=_PAGE))
+            reading = self._reading[place] = _Reading(task, self._bells.heard)
+            task.add_done_callback(lambda _: self._forget(place, reading))
         try:
-            return await self._events.read(run_id, after=position, count=_PAGE)
+            return await asyncio.shield(reading.task)
         except QueueUnavailable:
             return []
+
+    def _forget(self, place: tuple[UUID, str], reading: _Reading) -> None:
+        if self._reading.get(place) is reading:
+            del self._reading[place]
+        if not reading.task.cancelled():
+            reading.task.exception()  # somebody who read along may have left
 
     async def _has_ended(self, run: Run) -> bool:
         async with self._database.connection() as connection:
             present = await RunRepository(connection).find(run.run_id)
         return present is None or present.is_final
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A read under way, and how many rings had been heard when it began: it answers these and none that came later."""
+
+    task: asyncio.Future[list[LoggedEvent]]
+    begun: int
 
 
 class _Numbers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import get_args
 from uuid import UUID
 
@@ -40,14 +40,14 @@ class RunHandlerBase(LongAnswerHandler):
         return run, body
 
     async def send_events(
-        self, run: Run, events: AsyncIterator[StreamEvent], *, stateless: bool, cancel_on_disconnect: bool
+        self, run: Run, pages: AsyncIterator[Sequence[StreamEvent]], *, stateless: bool, cancel_on_disconnect: bool
     ) -> None:
         """Answer with the events of a run until it has ended or the client has gone."""
         for name, value in sse.HEADERS.items():
             self.set_header(name, value)
         self._set_locations(run, "stream", stateless=stateless)
         relayed = relay_events(
-            events, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
+            pages, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
         )
         if await self._complete(run, relayed, cancel_on_disconnect=cancel_on_disconnect):
             self.finish(set_content_type=sse.HEADERS["Content-Type"])
@@ -135,7 +135,7 @@ class RunStreamHandler(RunHandlerBase):
         run, body = await self.create_run(thread_id)
         await self.send_events(
             run,
-            self.resources.runs.stream(run, after="0", modes=None),
+            self.resources.runs.pages(run, after="0", modes=None),
             stateless=thread_id is None,
             cancel_on_disconnect=body.on_disconnect == "cancel",
         )
@@ -261,7 +261,7 @@ class RunJoinStreamHandler(JoinHandlerBase):
             return
         await self.send_events(
             run,
-            self.resources.runs.stream(run, after=after, modes=modes),
+            self.resources.runs.pages(run, after=after, modes=modes),
             stateless=thread_id is None,
             cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
         )

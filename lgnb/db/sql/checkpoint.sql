@@ -122,9 +122,11 @@ SELECT count(*) FROM fence;
 SELECT
     c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.created_at, c.checkpoint, c.metadata,
     c.inline_channels, c.inline_types, c.inline_values,
+    t.next, t.tasks, t.channels AS task_channels, t.is_single, t.defaults,
     v.channels, v.types, v.blobs, v.lineages, v.parts, v.can_grow,
     w.task_ids, w.task_paths, w.idxs, w.write_channels, w.write_types, w.write_blobs
 FROM checkpoints AS c
+LEFT JOIN checkpoint_tasks AS t USING (thread_id, checkpoint_ns, checkpoint_id)
 CROSS JOIN LATERAL (
     SELECT
         array_agg(v.channel ORDER BY v.channel, p.part) AS channels,
