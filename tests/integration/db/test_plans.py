@@ -37,10 +37,10 @@ async def threads(database_uri: str) -> AsyncIterator[Planned]:
     async with database.connection() as connection:
         await connection.execute(
             """
-            INSERT INTO threads (thread_id, metadata, status, "values", updated_at)
+            INSERT INTO threads (thread_id, metadata, status, "values", updated_at, created_at)
             SELECT gen_random_uuid(), jsonb_build_object('customer', n, 'kind', n %% 7),
                 CASE WHEN n %% 100 = 0 THEN 'interrupted' ELSE 'idle' END, json_build_object('topic', n),
-                now() - n * '1 s'::interval
+                now() - n * '1 s'::interval, now() - n * '1 s'::interval
             FROM generate_series(1, %s) AS n
             """,
             (_THREADS,),
