@@ -5,10 +5,12 @@
 #   make lint    ruff, pyright and the import contracts
 #   make bench   the benchmark, in a quarter of an hour   (options: BENCH_ARGS="--quick")
 #   make chaos   servers killed, stalled and cut off under load   (options: CHAOS_ARGS="--minutes 30 --seed 7")
+#   make compare the answers of lgnb beside those of another LangGraph server, which it installs in .venv-reference
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+REFERENCE := .venv-reference
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another one.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -17,7 +19,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 .DEFAULT_GOAL := help
 CHAOS_ARGS ?= --minutes 3
 
-.PHONY: help lab test lint bench chaos
+.PHONY: help lab test lint bench compare chaos
 
 help:
 	@sed -n '3,$${/^#/!q;s/^# \{0,1\}//p;}' Makefile
@@ -47,6 +49,15 @@ lint: $(VENV)/.installed-dev
 # Measures wall-clock time, so it wants the machine to itself.
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+# The other server is a black box with a licence of its own: in an environment apart, for this comparison only.
+compare: $(VENV)/.installed-test $(REFERENCE)/.installed
+	$(BIN)/python tests/compare/compare.py $(REFERENCE)/bin/langgraph $(COMPARE_ARGS)
+
+$(REFERENCE)/.installed: | $(BIN)/python
+	$(BIN)/python -m venv $(REFERENCE)
+	$(REFERENCE)/bin/python -m pip install --quiet --disable-pip-version-check 'langgraph-cli[inmem]>=0.4'
+	@touch $@
 
 chaos: $(VENV)/.installed-test
 	cd tests && ../$(BIN)/python -m chaos $(CHAOS_ARGS)

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 HERE = Path(__file__).parent
-REFERENCE = HERE / ".reference"
+REFERENCE = HERE.parent / ".venv-reference"
 
 _START_SECONDS = 120.0
 _KEY = "benchmark"

@@ -9,34 +9,51 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import client
-    from .client import assistants, threads
-    from .client.connect import connect
-    from .client.runs import Run, arun, resume, run, start
+    from .client import assistants, crons, store, threads, webhooks
+    from .client import past_runs as runs
+    from .client.connect import aconnect, connect, server
+    from .client.runs import Run, aresume, arun, astart, resume, run, start
 
 __all__ = [
     "Run",
     "__version__",
+    "aconnect",
+    "aresume",
     "arun",
     "assistants",
+    "astart",
     "client",
     "connect",
+    "crons",
     "resume",
     "run",
+    "runs",
+    "server",
     "start",
+    "store",
     "threads",
+    "webhooks",
 ]
 
 # Public name to the module it lives in; an empty attribute means the module itself.
 _LAZY = {
     "Run": ("lgnb.client.runs", "Run"),
+    "aconnect": ("lgnb.client.connect", "aconnect"),
+    "aresume": ("lgnb.client.runs", "aresume"),
     "arun": ("lgnb.client.runs", "arun"),
     "assistants": ("lgnb.client.assistants", ""),
+    "astart": ("lgnb.client.runs", "astart"),
     "client": ("lgnb.client", ""),
     "connect": ("lgnb.client.connect", "connect"),
+    "crons": ("lgnb.client.crons", ""),
     "resume": ("lgnb.client.runs", "resume"),
     "run": ("lgnb.client.runs", "run"),
+    "runs": ("lgnb.client.past_runs", ""),
+    "server": ("lgnb.client.connect", "server"),
     "start": ("lgnb.client.runs", "start"),
+    "store": ("lgnb.client.store", ""),
     "threads": ("lgnb.client.threads", ""),
+    "webhooks": ("lgnb.client.webhooks", ""),
 }
 
 

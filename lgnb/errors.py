@@ -22,10 +22,11 @@ LgnbError
 │   ├── WorkerUnavailable
 │   └── EmbeddingFailed       the embedding function of the store raised, or gave no vectors
 ├── CommandRefused            a command of the thread protocol that makes no sense (200 with an error inside)
+├── SealedValue               a stored value is encrypted, and cannot be opened with what is configured (503)
 ├── LeaseLost                 this attempt of a run is no longer the current one
 ├── SettingsError             a setting is wrong; the start stops with this sentence
 ├── EmbeddedError             the private Postgres or Valkey could not be started
-├── ConnectError              no lgnb server could be found or reached from this kernel
+├── ConnectError              no lgnb server could be found or reached from this kernel or graph
 └── RunFailed                 a run followed from a kernel ended in an error or a timeout
 """
 
@@ -53,14 +54,14 @@ class NotFound(LgnbError):
 
 
 class AssistantNotFound(NotFound):
-    def __init__(self, assistant_id: object) -> None:
-        super().__init__(f"Assistant {assistant_id} does not exist.")
+    def __init__(self, assistant_id: object, *, fix: str = "") -> None:
+        super().__init__(f"Assistant {assistant_id} does not exist. {fix}".rstrip())
         self.assistant_id = assistant_id
 
 
 class ThreadNotFound(NotFound):
-    def __init__(self, thread_id: object) -> None:
-        super().__init__(f"Thread {thread_id} does not exist.")
+    def __init__(self, thread_id: object, *, fix: str = "") -> None:
+        super().__init__(f"Thread {thread_id} does not exist. {fix}".rstrip())
         self.thread_id = thread_id
 
 
@@ -96,6 +97,10 @@ class RunConflict(Conflict):
 
 class ThreadBusy(Conflict):
     """The thread cannot be changed while a run is pending or running on it."""
+
+
+class SealedValue(LgnbError):
+    """A stored value is encrypted with something else than this server is given."""
 
 
 class GraphLoadError(LgnbError):

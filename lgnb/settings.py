@@ -18,6 +18,8 @@ from .errors import SettingsError
 
 Isolation = Literal["auto", "always", "never"]
 
+_FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
 
 def _setting(default: Any, help: str, *, also: tuple[str, ...] = (), minimum: float | None = None, **kw: Any) -> Any:
     metadata = {"help": help, "also": also, "minimum": minimum, **kw}
@@ -92,7 +94,37 @@ class Settings:
     api_keys: str = _setting(
         "", "Keys that clients may send as x-api-key, besides the server's own: comma separated.", secret=True
     )
+    api_url: str | None = _setting(
+        None,
+        "Root of the API for get_client() without a URL in the graphs of `lgnb worker`, such as "
+        "http://host:8123/lgnb; hosts tell it to the workers that they start.",
+    )
+    worker_key: str | None = _setting(
+        None,
+        "Key with which workers call the API for their runs: the same for hosts and for workers on other machines. "
+        "Without one, each host makes one for the workers that it starts.",
+        secret=True,
+    )
 
+    mount_prefix: str | None = _setting(
+        None,
+        "What every path of the API begins with below its root, such as /v1; instead of http.mount_prefix.",
+        also=("MOUNT_PREFIX",),
+    )
+    cors: str | None = _setting(
+        None,
+        "Origins whose pages may call the API, comma separated, or the JSON of http.cors; instead of what "
+        "langgraph.json says. By default what Jupyter is told counts (allow_origin, allow_origin_pat).",
+        also=("CORS_CONFIG", "CORS_ALLOW_ORIGINS"),
+    )
+    event_streaming: bool = _setting(True, "Whether the thread protocol is served.", also=("FF_V2_EVENT_STREAMING",))
+
+    aes_key: str | None = _setting(
+        None,
+        "Key of 16, 24 or 32 bytes that checkpoints are encrypted with in Postgres; hosts and workers need the same.",
+        also=("LANGGRAPH_AES_KEY",),
+        secret=True,
+    )
     thread_ttl: str | None = _setting(
         None,
         "Minutes that threads live when their creator says nothing, or the JSON of checkpointer.ttl; "
@@ -157,6 +189,8 @@ class Settings:
             raise SettingsError("postgres_uri must begin with postgresql://.")
         if self.redis_uri and not self.redis_uri.startswith(("redis://", "rediss://", "unix://")):
             raise SettingsError("redis_uri must begin with redis://, rediss:// or unix://.")
+        if self.api_url and not self.api_url.startswith(("http://", "https://")):
+            raise SettingsError("api_url must begin with http:// or https://.")
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a child process."""
@@ -173,9 +207,11 @@ def _read(name: str, value: Any, hint: Any) -> Any:
             return int(value)
         if hint is float:
             return float(value)
+        if hint is bool:
+            return value if isinstance(value, bool) else _FLAGS[str(value).lower()]
         if hint is Path or hint == Path | None:
             return Path(value).expanduser().absolute()
         return str(value)
-    except ValueError:
-        kind = "a whole number" if hint is int else "a number"
+    except (ValueError, KeyError):
+        kind = "true or false" if hint is bool else "a whole number" if hint is int else "a number"
         raise SettingsError(f"{name} is {value!r}, but must be {kind}.") from None

@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import api_coverage
 import psycopg
 import pytest
 import redis
@@ -30,6 +31,7 @@ _OURS = ("LGNB_TEST_",)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(api_coverage)
     second_names = {name for spec in fields(Settings) for name in spec.metadata["also"]}
     for name in list(os.environ):
         if name in second_names or (name.startswith(_FOREIGN) and not name.startswith(_OURS)):

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, cast
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
 
 from lgnb.models.crons import OnRunCompleted
@@ -19,6 +19,14 @@ from lgnb.models.threads import ThreadStatus, ThreadTtl, TtlStrategy
 from lgnb.resources.crons import CronChange
 
 _INT32 = 2**31 - 1
+
+
+def _time_of(value: Any) -> datetime:
+    """A time as clients write it; pydantic would take any number for one."""
+    if not isinstance(value, str):
+        raise ValueError("must be a time as text, such as 2030-01-31T12:00:00Z")
+    return datetime.fromisoformat(value)
+
 
 Id = Annotated[UUID, Field(strict=False)]
 Limit = Annotated[int, Field(ge=1, le=1000)]
@@ -324,13 +332,22 @@ class ThreadCommand(Body):
     params: Object = Field(default_factory=dict)
 
 
+class RpcMessage(Body):
+    """A message of JSON-RPC 2.0. A request has an id, a notification has none."""
+
+    jsonrpc: Literal["2.0"]
+    id: str | int | None = None
+    method: str
+    params: Object = Field(default_factory=dict)
+
+
 class _CronFields(Body):
     """What a cron and a change of one have in common. What is kept for its runs is the request itself."""
 
     null_matters = frozenset(("end_time",))
 
     timezone: str | None = None
-    end_time: Annotated[datetime, Field(strict=False)] | None = None
+    end_time: Annotated[datetime, BeforeValidator(_time_of)] | None = None
     input: Any = None
     metadata: Object = Field(default_factory=dict)
     config: Config = Field(default_factory=Config)

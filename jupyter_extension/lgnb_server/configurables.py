@@ -1,4 +1,4 @@
-"""What a run's configurable takes from the headers of its request: tracing, and nothing else by default."""
+"""What a run's configurable takes from the headers of its request: tracing, and what `http` in langgraph.json names."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from urllib.parse import unquote
 import orjson
 from tornado.httputil import HTTPHeaders
 
+from lgnb.models.http import HeaderRule
+
 _MOST_CHARACTERS = 8192
 
 
-def configurables_of(headers: HTTPHeaders) -> dict[str, Any]:
-    """The LangSmith parts of `langsmith-trace` and `baggage`; what cannot be read is left out."""
-    found: dict[str, Any] = {}
+def configurables_of(headers: HTTPHeaders, rule: HeaderRule) -> dict[str, Any]:
+    """The headers of the rule, and the LangSmith parts of `langsmith-trace` and `baggage`.
+
+    What cannot be read is left out.
+    """
+    found: dict[str, Any] = picked(headers, rule)
     if trace := headers.get("langsmith-trace", "")[:_MOST_CHARACTERS]:
         found["langsmith-trace"] = trace
     for part in headers.get("baggage", "")[:_MOST_CHARACTERS].split(","):
@@ -26,6 +31,13 @@ def configurables_of(headers: HTTPHeaders) -> dict[str, Any]:
         elif name == "langsmith-metadata" and (metadata := _object(value)) is not None:
             found[name] = metadata
     return found
+
+
+def picked(headers: HTTPHeaders, rule: HeaderRule) -> dict[str, str]:
+    """The headers that a rule picks, by their names in lower case; a repeated one joined by commas."""
+    if not rule.includes:
+        return {}
+    return {name.lower(): value[:_MOST_CHARACTERS] for name, value in headers.items() if rule.picks(name)}
 
 
 def _object(text: str) -> dict[str, Any] | None:

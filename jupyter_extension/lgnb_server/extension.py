@@ -10,29 +10,37 @@ import socket
 import threading
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+from jupyter_events import EventLogger
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from traitlets import Bool
 
-from lgnb import embedded
+from lgnb import embedded, telemetry
 from lgnb.db.database import Database
 from lgnb.db.migrate import migrate
 from lgnb.errors import LgnbError, QueueUnavailable, SettingsError
 from lgnb.graphs.configuration import configuration_of
+from lgnb.graphs.http_section import http_config
 from lgnb.graphs.project import Project
 from lgnb.graphs.webhook_section import filled_headers
+from lgnb.loopback import Api, install
+from lgnb.models.http import HttpConfig
 from lgnb.queue import Queue
 from lgnb.resources import Resources, build_resources
 from lgnb.settings import Settings
+from lgnb.worker.reloader import Reloader
 from lgnb.worker.supervisor import Supervisor
 from lgnb.worker.webhook_delivery import WebhookDelivery
 
+from .custom_app import CustomApp
 from .host import Host
 from .keys import Keys, configured_keys
-from .routes import MOUNT, url_patterns
+from .monitoring import Monitoring
+from .route import MOUNT
+from .routes import url_patterns
 from .runtime_file import RuntimeFile
 from .traits import Lgnb
 
@@ -52,20 +60,28 @@ class LgnbServer(ExtensionApp):
         False, help="Stop the whole server when the extension cannot start; for a server that does nothing else."
     ).tag(config=True)
 
+    reloads = Bool(
+        False, help="Put new workers in the place of the old ones when a file of the project changes; see lgnb dev."
+    ).tag(config=True)
+
     def initialize_handlers(self) -> None:
         self.failed = False
         self._stack = AsyncExitStack()
         self._stopping: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         problem: str | None = None
+        http = HttpConfig()
         try:
             settings = Settings.from_environment(overrides=Lgnb(parent=self).overrides())
             # Workers start in the current directory and would find its configuration, so it counts here as well.
             settings = settings.with_config_of(Path(self._root_dir()), Path.cwd())
+            # Paths are given to Jupyter now, long before anything else of the configuration is looked at.
+            http = http_config(Project.of(settings.config), settings, [])
         except SettingsError as error:
             settings, problem = Settings(), str(error)
         self._has_settings = problem is None
-        self.host = Host(settings=settings, keys=Keys(configured_keys(settings.api_keys)))
+        keys = Keys(configured_keys(settings.api_keys), worker=settings.worker_key)
+        self.host = Host(settings=settings, keys=keys, http=http)
         if problem:
             self.host.close(problem)
         self.handlers.extend(url_patterns(self.host))
@@ -82,6 +98,10 @@ class LgnbServer(ExtensionApp):
             await self._starting
 
     async def _start(self) -> None:
+        assert self.serverapp is not None
+        telemetry.configure("lgnb-host")
+        self._stack.push_async_callback(asyncio.to_thread, telemetry.shut_down)
+        self.host.monitoring = Monitoring(cast(EventLogger, self.serverapp.event_logger))
         try:
             self.host.open(await self._build())
         except LgnbError as error:
@@ -105,7 +125,11 @@ class LgnbServer(ExtensionApp):
         """Build and start every part; what is on the stack is stopped in reverse order."""
         settings = self.host.settings
         project = Project.of(settings.config)
-        configuration = configuration_of(project, thread_ttl=settings.thread_ttl)
+        configuration = configuration_of(project, settings)
+        for warning in (*project.warnings, *configuration.warnings):
+            self.log.warning("%s", warning)
+        if configuration.http.app is not None:
+            await self._start_application(project)
         headers = filled_headers(configuration.webhooks.headers, {**project.env, **os.environ})
         postgres_uri, redis_uri = settings.postgres_uri, settings.redis_uri
         if not (postgres_uri and redis_uri):
@@ -113,7 +137,9 @@ class LgnbServer(ExtensionApp):
             self._stack.push_async_callback(pair.release)
             postgres_uri, redis_uri = postgres_uri or pair.postgres_uri, redis_uri or pair.redis_uri
 
-        database = Database(postgres_uri, pool_size=settings.postgres_pool_size, application_name="lgnb-host")
+        database = Database(
+            postgres_uri, pool_size=settings.postgres_pool_size, application_name="lgnb-host", vault=configuration.vault
+        )
         await database.open()
         self._stack.push_async_callback(database.close)
         async with database.connection() as connection:
@@ -131,6 +157,8 @@ class LgnbServer(ExtensionApp):
             database=database, queue=queue, settings=settings, configuration=configuration
         )
         self._stack.push_async_callback(resources.close)
+        if self.host.monitoring is not None:
+            resources.news.start(self.host.monitoring.hear)
         refreshing = asyncio.ensure_future(self._refresh(resources))
         self._stack.push_async_callback(_cancelled, refreshing)
 
@@ -142,16 +170,42 @@ class LgnbServer(ExtensionApp):
             await resources.leases.release_process(host_name=socket.gethostname(), pid=pid)
 
         supervisor = Supervisor(
-            settings, postgres_uri=postgres_uri, redis_uri=redis_uri, count=settings.workers, on_death=take_over
+            settings.with_values(api_url=self.api_url, worker_key=self.host.keys.worker),
+            postgres_uri=postgres_uri,
+            redis_uri=redis_uri,
+            count=settings.workers,
+            on_death=take_over,
+            writes_bytecode=not self.reloads,
         )
         self._stack.push_async_callback(supervisor.stop)
         supervisor.start()
         self.host.workers = supervisor
+        if self.reloads:
+            self._watch(supervisor)
 
         runtime_file = RuntimeFile()
         self._stack.callback(runtime_file.remove)
         runtime_file.write(url=self.api_url, key=self.host.keys.own, root_dir=self._root_dir())
         return resources
+
+    def _watch(self, supervisor: Supervisor) -> None:
+        config = self.host.settings.config
+        if config is None:
+            self.log.warning("There is no langgraph.json, so there is nothing to reload.")
+            return
+        watching = asyncio.ensure_future(Reloader(config, replace=supervisor.replace).run())
+        self._stack.push_async_callback(_cancelled, watching)
+
+    async def _start_application(self, project: Project) -> None:
+        """Bring up the operator's own application; its life is around everything else."""
+        assert self.serverapp is not None
+        root_path = url_path_join(self.serverapp.base_url, MOUNT + self.host.http.mount_prefix)
+        application = CustomApp.load(project, http=self.host.http, root_path=root_path)
+        install(Api(self.api_url, self.host.keys.own), calling_run=lambda: None)
+        await application.start()
+        self._stack.push_async_callback(application.stop)
+        application.install(self.serverapp.web_app, self.host)
+        self.host.application = application
 
     async def _refresh(self, resources: Resources) -> None:
         while True:
@@ -162,7 +216,7 @@ class LgnbServer(ExtensionApp):
     def api_url(self) -> str:
         """Root of the API, as a process on this machine reaches it."""
         assert self.serverapp is not None
-        return url_path_join(self.serverapp.connection_url, MOUNT)
+        return url_path_join(self.serverapp.connection_url, MOUNT + self.host.http.mount_prefix)
 
     def _root_dir(self) -> str:
         assert self.serverapp is not None

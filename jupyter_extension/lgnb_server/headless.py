@@ -44,10 +44,11 @@ class HeadlessServer(ServerApp):
         signal.signal(signal.SIGTERM, self._signal_stop)
 
 
-def serve(address: Address, *, settings: dict[str, Any]) -> int:
+def serve(address: Address, *, settings: dict[str, Any], reloads: bool = False) -> int:
     """Serve until stopped; the exit code is 1 when the start failed.
 
     Args:
+        reloads: new workers take over when a file of the project changes.
         settings: fields of Settings that were given, the rest comes from the environment.
     """
     config: dict[str, Any] = {
@@ -61,7 +62,7 @@ def serve(address: Address, *, settings: dict[str, Any]) -> int:
             "jpserver_extensions": {"lgnb_server": True},
         },
         "IdentityProvider": {"token": address.token},
-        "LgnbServer": {"stops_on_failure": True},
+        "LgnbServer": {"stops_on_failure": True, "reloads": reloads},
         **trait_config(settings),
     }
     server = HeadlessServer.instance(config=Config(config))

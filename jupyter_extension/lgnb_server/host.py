@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 from lgnb.errors import NotReady
+from lgnb.models.http import HttpConfig
 from lgnb.resources import Resources
 from lgnb.settings import Settings
 from lgnb.worker.supervisor import Supervisor
 
 from .keys import Keys
+from .monitoring import Monitoring
 from .streaming import OpenStreams
+
+
+class Described(Protocol):
+    """The operator's application, as the reference sees it."""
+
+    def openapi(self) -> dict[str, Any] | None: ...
 
 
 class Host:
     """Built before the server listens; `open()` once the resources stand, `close()` before they fall."""
 
-    def __init__(self, *, settings: Settings, keys: Keys) -> None:
+    def __init__(self, *, settings: Settings, keys: Keys, http: HttpConfig | None = None) -> None:
         self.settings = settings
+        self.http = http or HttpConfig()
         self.keys = keys
         self.streams = OpenStreams()
         self.workers: Supervisor | None = None
+        self.monitoring: Monitoring | None = None
+        self.application: Described | None = None
         self.problem = "The server is starting; try again in a moment."
         self._resources: Resources | None = None
 

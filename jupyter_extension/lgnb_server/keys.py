@@ -12,13 +12,14 @@ _AUTHORIZATION = re.compile(r"\s*(?:bearer|token)\s+(\S.*?)\s*", re.IGNORECASE)
 
 
 class Keys:
-    """One random key of this server, written to its runtime file, and those the operator configured.
+    """A random key of this server, written to its runtime file, that of its workers, and those of the operator.
 
     Only digests of the configured keys are held.
     """
 
-    def __init__(self, configured: Iterable[str] = ()) -> None:
+    def __init__(self, configured: Iterable[str] = (), *, worker: str | None = None) -> None:
         self.own = secrets.token_urlsafe(32)
+        self.worker = worker or secrets.token_urlsafe(32)
         self._digests = [_digest(key) for key in (self.own, *configured)]
 
     def accept(self, candidate: str) -> bool:
@@ -26,6 +27,10 @@ class Keys:
         digest = _digest(candidate)
         # No early exit: the time tells neither which key matched nor how far.
         return bool(sum([hmac.compare_digest(digest, known) for known in self._digests]))
+
+    def is_worker(self, candidate: str) -> bool:
+        """Whether `candidate` is the key of workers, which may say for which of their runs they call."""
+        return same_secret(candidate, self.worker)
 
 
 def same_secret(candidate: str, secret: str) -> bool:

@@ -46,9 +46,14 @@ def read_model(model: type[M], body: bytes) -> tuple[M, list[str]]:
         InvalidRequest: the body is no such object; the message names each wrong field.
     """
     value = read_json(body)
-    parsed = check(model, value)
-    known = {name for key, spec in model.model_fields.items() for name in (key, spec.alias) if name}
-    return parsed, [name for name in value if name not in known]
+    return check(model, value), _unknown(model, value)
+
+
+def read_models(model: type[M], body: bytes) -> tuple[list[M], list[str]]:
+    """The same for a list of them."""
+    entries = read_json(body)
+    parsed = check_list(model, entries)
+    return parsed, list(dict.fromkeys(name for entry in entries for name in _unknown(model, entry)))
 
 
 def check(kind: type[T], value: Any) -> T:
@@ -73,6 +78,11 @@ def ignored_fields_header(names: list[str]) -> str:
     """Names for `x-lgnb-ignored-fields`; whatever a client made up, the result is safe in a header."""
     safe = [quote(name[:64], safe="._-$@ ") for name in names[:_MOST_NAMED_FIELDS]]
     return ", ".join(safe + ["..."] * (len(names) > _MOST_NAMED_FIELDS))
+
+
+def _unknown(model: type[BaseModel], fields: dict[str, Any]) -> list[str]:
+    known = {name for key, spec in model.model_fields.items() for name in (key, spec.alias) if name}
+    return [name for name in fields if name not in known]
 
 
 def _mistakes(error: ValidationError) -> str:

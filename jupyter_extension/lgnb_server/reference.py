@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
@@ -14,6 +14,9 @@ from lgnb import __version__
 from .route import UUID_PARAMETERS, Route
 
 _REFERENCE = "#/components/schemas/{model}"
+
+# What an application cannot shadow.
+_KEPT_PATHS = ("/ok", "/metrics", "/docs", "/openapi.json")
 
 _ERROR = {
     "type": "object",
@@ -49,6 +52,38 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
             },
         },
     }
+
+
+def merged(ours: dict[str, Any], theirs: dict[str, Any] | None) -> dict[str, Any]:
+    """Our description with that of the operator's application, whose paths come first as they do in serving.
+
+    A part of theirs that is called like one of ours gets a name of its own.
+    """
+    if not theirs:
+        return ours
+    taken = ours["components"]["schemas"]
+    schemas: dict[str, Any] = theirs.get("components", {}).get("schemas", {})
+    names = {name: f"App{name}" if taken.get(name, schema) != schema else name for name, schema in schemas.items()}
+    references = {_REFERENCE.format(model=old): _REFERENCE.format(model=new) for old, new in names.items()}
+    description = _renamed(theirs, references)
+    paths = {path: verbs for path, verbs in description.get("paths", {}).items() if path not in _KEPT_PATHS}
+    components = {kind: dict(parts) for kind, parts in ours["components"].items()}
+    for kind, parts in description.get("components", {}).items():
+        renamed = {names[name]: part for name, part in parts.items()} if kind == "schemas" else parts
+        components.setdefault(kind, {}).update(renamed)
+    return {**ours, "paths": {**ours["paths"], **paths}, "components": components}
+
+
+def _renamed(value: Any, references: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        found = cast("dict[str, Any]", value)
+        return {
+            key: references.get(part, part) if key == "$ref" else _renamed(part, references)
+            for key, part in found.items()
+        }
+    if isinstance(value, list):
+        return [_renamed(part, references) for part in cast("list[Any]", value)]
+    return value
 
 
 def html_page(routes: Sequence[Route]) -> str:

@@ -15,6 +15,7 @@ from lgnb.errors import (
     LgnbError,
     NotFound,
     NotReady,
+    SealedValue,
     SuperstepsFailed,
 )
 
@@ -25,8 +26,8 @@ _STATUS: tuple[tuple[type[LgnbError], int], ...] = (
     (InvalidRequest, 422),
     (NotFound, 404),
     (Conflict, 409),
-    (GraphLoadError, 424),
     (NotReady, 503),
+    (SealedValue, 503),
 )
 
 
@@ -37,11 +38,13 @@ class Refusal:
     status: int
     detail: str
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    traceback: str = ""
 
     @property
     def body(self) -> dict[str, str]:
         """LangGraph clients read `detail`, Jupyter's read `message`."""
-        return {"detail": self.detail, "message": self.detail}
+        told = {"detail": self.detail, "message": self.detail}
+        return told | {"traceback": self.traceback} if self.traceback else told
 
 
 def refusal(error: BaseException | None, *, status: int, request_id: str) -> Refusal:
@@ -51,6 +54,9 @@ def refusal(error: BaseException | None, *, status: int, request_id: str) -> Ref
     """
     if isinstance(error, HTTPError):
         return _of_http_error(error)
+    if isinstance(error, GraphLoadError):
+        # Of the user's own code, for whoever may use the graph.
+        return Refusal(424, str(error), traceback=error.traceback)
     for kind, planned in _STATUS:
         if isinstance(error, kind):
             return Refusal(planned, str(error), {"Retry-After": "1"} if planned == 503 else {})

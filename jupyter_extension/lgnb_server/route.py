@@ -12,6 +12,9 @@ from tornado.web import RequestHandler
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Action = Literal["read", "write", "execute"]
 
+# The path below Jupyter's base URL under which everything is served.
+MOUNT = "lgnb"
+
 # Parameters whose value is checked to be a UUID before a handler sees it.
 UUID_PARAMETERS = ("assistant_id", "thread_id", "run_id", "cron_id")
 
@@ -33,6 +36,7 @@ class Route:
 
     `action` and `resource` are what Jupyter's authorizer is asked about; without them anybody may call.
     `body` is a model, or `list` of one; `returns` is what pydantic can describe, or None for an empty answer.
+    `slash_allowed` serves the path with a slash at its end alike.
     """
 
     method: Method
@@ -48,6 +52,7 @@ class Route:
     status: int = 200
     queries: tuple[Query, ...] = ()
     content_type: str = "application/json"
+    slash_allowed: bool = False
 
     @property
     def public(self) -> bool:
@@ -62,7 +67,8 @@ class Route:
     @property
     def pattern(self) -> str:
         """The path as a regular expression with named groups. `{name:path}` may hold slashes."""
-        return _PARAMETER.sub(lambda match: rf"(?P<{match[1]}>{'.+' if match[2] else '[^/]+'})", self.path)
+        named = _PARAMETER.sub(lambda match: rf"(?P<{match[1]}>{'.+' if match[2] else '[^/]+'})", self.path)
+        return f"{named}/?" if self.slash_allowed else named
 
     @property
     def public_path(self) -> str:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from lgnb.models.assistants import Assistant, AssistantVersion
 from lgnb.models.crons import Cron
+from lgnb.models.http import HttpConfig, RouteGroup
 from lgnb.models.runs import Run
 from lgnb.models.store import Item
 from lgnb.models.threads import Thread
 from lgnb.models.webhooks import Delivery
 
 from . import bodies
-from .handlers import assistants, crons, protocol, runs, store, system, thread_stream, threads
+from .handlers import a2a, assistants, crons, mcp, protocol, runs, store, system, thread_stream, threads
 from .handlers.base import UnknownPathHandler
 from .host import Host
-from .route import Action, Query, Route
-
-MOUNT = "lgnb"
+from .route import MOUNT, Action, Query, Route
 
 _FLAG = {"type": "boolean", "default": False}
 _TEXT = {"type": "string"}
@@ -629,6 +629,74 @@ _STORE_ROUTES = (
     ),
 )
 
+_MCP_ROUTES = (
+    Route(
+        method="POST",
+        path="/mcp",
+        handler=mcp.McpHandler,
+        summary="Speak the Model Context Protocol, in which every assistant is a tool.",
+        answer="The response to a request; nothing, with 202, to a notification.",
+        body=bodies.RpcMessage,
+        slash_allowed=True,
+        **_RUNS_EXECUTE,
+    ),
+    Route(
+        method="DELETE",
+        path="/mcp",
+        handler=mcp.McpHandler,
+        summary="End a session of the Model Context Protocol; there are none.",
+        answer="There is no session.",
+        status=404,
+        slash_allowed=True,
+        **_RUNS_EXECUTE,
+    ),
+)
+
+_A2A_ROUTES = (
+    Route(
+        method="POST",
+        path="/a2a/{assistant_id}",
+        handler=a2a.A2aHandler,
+        summary="Speak the Agent2Agent protocol with an assistant.",
+        answer="The response, or events where the method streams.",
+        body=bodies.RpcMessage,
+        **_RUNS_EXECUTE,
+    ),
+    Route(
+        method="GET",
+        path="/a2a/{assistant_id}",
+        handler=a2a.A2aHandler,
+        summary="Get the agent card of an assistant.",
+        answer="The card.",
+        **_ASSISTANTS_READ,
+    ),
+    Route(
+        method="GET",
+        path="/a2a/{assistant_id}/.well-known/agent-card.json",
+        handler=a2a.AgentCardHandler,
+        summary="Get the agent card of an assistant, where clients of the protocol look for it.",
+        answer="The card.",
+        **_ASSISTANTS_READ,
+    ),
+    Route(
+        method="GET",
+        path="/a2a/{assistant_id}/.well-known/agent.json",
+        handler=a2a.AgentCardHandler,
+        summary="Get the agent card of an assistant, where older clients look for it.",
+        answer="The card.",
+        **_ASSISTANTS_READ,
+    ),
+    Route(
+        method="GET",
+        path="/.well-known/agent-card.json",
+        handler=a2a.NamedAgentCardHandler,
+        summary="Get the agent card of an assistant that the query names.",
+        answer="The card.",
+        queries=(Query(name="assistant_id", about="Id of the assistant.", schema=_TEXT),),
+        **_ASSISTANTS_READ,
+    ),
+)
+
 _SYSTEM_ROUTES = (
     Route(
         method="GET",
@@ -687,19 +755,51 @@ ROUTES: tuple[Route, ...] = (
     *_RUN_ROUTES,
     *_PROTOCOL_ROUTES,
     *_STORE_ROUTES,
+    *_MCP_ROUTES,
+    *_A2A_ROUTES,
     *_SYSTEM_ROUTES,
 )
 
 
-def url_patterns(host: Host, routes: Sequence[Route] = ROUTES) -> list[tuple[str, type[Any], dict[str, Any]]]:
+# What clusters and clients ask for at the root, wherever the API is mounted.
+_AT_ROOT = ("/", "/ok", "/metrics")
+
+
+def enabled_routes(http: HttpConfig) -> tuple[Route, ...]:
+    """The routes that this configuration leaves."""
+    return tuple(route for route in ROUTES if http.disabled.isdisjoint(_groups(route)))
+
+
+def _groups(route: Route) -> set[RouteGroup]:
+    """The groups that a route belongs to; it is gone when one of them is disabled."""
+    first = route.path.split("/")[1]
+    if route.path.endswith(("/stream/events", "/commands")):
+        return {"runs", "event_streaming"}
+    if first == "threads":
+        return {"runs"} if route.resource in ("lgnb:runs", "lgnb:crons") else {"threads"}
+    if first in ("assistants", "runs", "store", "mcp", "a2a"):
+        return {cast(RouteGroup, first)}
+    if first == ".well-known":
+        return {"a2a"}
+    if first in ("info", "metrics", "docs", "openapi.json"):
+        return {"meta"}
+    return set()
+
+
+def url_patterns(host: Host, routes: Sequence[Route] | None = None) -> list[tuple[str, type[Any], dict[str, Any]]]:
     """What Jupyter is given: a pattern per path, tried in the order of the table, and one for everything else."""
+    prefix = host.http.mount_prefix
+    routes = enabled_routes(host.http) if routes is None else routes
     by_pattern: dict[str, dict[str, Route]] = {}
     for route in routes:
         by_pattern.setdefault(route.pattern, {})[route.method] = route
     patterns: list[tuple[str, type[Any], dict[str, Any]]] = []
     for pattern, verbs in by_pattern.items():
         handler = next(iter(verbs.values())).handler
-        address = f"/{MOUNT}/?" if pattern == "/" else f"/{MOUNT}{pattern}"
-        patterns.append((address, handler, {"host": host, "routes": verbs}))
+        places = (prefix, "") if prefix and pattern in _AT_ROOT else (prefix,)
+        for place in places:
+            below = f"/{MOUNT}{re.escape(place)}"
+            address = f"{below}/?" if pattern == "/" else f"{below}{pattern}"
+            patterns.append((address, handler, {"host": host, "routes": verbs}))
     patterns.append((f"/{MOUNT}/.*", UnknownPathHandler, {"host": host, "routes": {}}))
     return patterns

@@ -22,10 +22,12 @@ class Codec:
     other type comes back as the plain data it was made of: reading a checkpoint never runs code that it names.
     """
 
-    def __init__(self, allowed: Iterable[TypeName | type] = ()) -> None:
+    def __init__(self, allowed: Iterable[TypeName | type] = (), *, json_types: Iterable[Sequence[str]] = ()) -> None:
         # None is the serializer's strict mode, whatever LANGGRAPH_STRICT_MSGPACK says.
         self.serde = JsonPlusSerializer(
-            pickle_fallback=False, allowed_json_modules=None, allowed_msgpack_modules=None
+            pickle_fallback=False,
+            allowed_json_modules=[tuple(name) for name in json_types] or None,
+            allowed_msgpack_modules=None,
         ).with_msgpack_allowlist(tuple(allowed))
 
     def with_allowed(self, allowed: Iterable[TypeName | type]) -> Codec:

@@ -29,6 +29,7 @@ from ..models.checkpoints import (
     SavedCheckpoint,
 )
 from .batches import Save, SaveBatches
+from .sealed import opened, opened_history, sealed_checkpoint, sealed_writes
 from .view import view
 
 
@@ -101,18 +102,21 @@ class PostgresStorage:
     def __init__(self, database: Database, *, patience_seconds: float = 5.0) -> None:
         self._database = database
         self._batches = SaveBatches(database)
+        self._vault = database.vault
         self._patience_seconds = patience_seconds
 
     async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None:
+        sealed = await sealed_checkpoint(checkpoint, self._vault)
+        size = sum(len(value.blob.data) for value in sealed.values if value.blob)
         try:
-            size = sum(len(value.blob.data) for value in checkpoint.values if value.blob)
-            await self._save(lambda checkpoints: checkpoints.put(checkpoint, fence=fence), fence, size=size)
+            await self._save(lambda checkpoints: checkpoints.put(sealed, fence=fence), fence, size=size)
         except UniqueViolation as error:
             raise PlaceTaken("Another branch has extended the same list.") from error
 
     async def put_writes(self, writes: NewWrites, *, fence: Fence | None = None) -> None:
-        size = sum(len(write.blob.data) for write in writes.writes)
-        await self._save(lambda checkpoints: checkpoints.put_writes(writes, fence=fence), fence, size=size)
+        sealed = await sealed_writes(writes, self._vault)
+        size = sum(len(write.blob.data) for write in sealed.writes)
+        await self._save(lambda checkpoints: checkpoints.put_writes(sealed, fence=fence), fence, size=size)
 
     async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None = None) -> None:
         await self._save(lambda checkpoints: checkpoints.put_tasks(key, tasks, fence=fence), fence, size=0)
@@ -121,21 +125,24 @@ class PostgresStorage:
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
     ) -> SavedCheckpoint | None:
         async with self._database.connection() as connection:
-            return await CheckpointRepository(connection).get(
+            found = await CheckpointRepository(connection).get(
                 thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
             )
+        return (await opened([found], self._vault))[0] if found else None
 
     async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:
         async with self._database.connection() as connection:
-            return await CheckpointRepository(connection).page(which)
+            found = await CheckpointRepository(connection).page(which)
+        return await opened(found, self._vault)
 
     async def delta_history(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None, channels: Sequence[str]
     ) -> Mapping[str, DeltaHistory]:
         async with self._database.connection() as connection:
-            return await CheckpointRepository(connection).delta_history(
+            found = await CheckpointRepository(connection).delta_history(
                 thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id, channels=channels
             )
+        return {channel: await opened_history(history, self._vault) for channel, history in found.items()}
 
     async def traces_of_run(self, thread_id: UUID, run_id: UUID) -> RunTraces:
         async with self._database.connection() as connection:
@@ -144,7 +151,7 @@ class PostgresStorage:
             resumed = await repository.resumed_tasks(thread_id=thread_id, run_id=run_id)
         return RunTraces(
             has_checkpoint=has_checkpoint,
-            resumed_interrupts={task_id: _interrupt_ids(asked) for task_id, asked in resumed},
+            resumed_interrupts={task_id: await self._interrupt_ids(asked) for task_id, asked in resumed},
         )
 
     async def delete_threads(self, thread_ids: Sequence[UUID]) -> None:
@@ -184,7 +191,6 @@ class PostgresStorage:
                 raise LeaseLost(fence.run_id, fence.attempt)
             return
 
-
-def _interrupt_ids(asked: Blob | None) -> list[str]:
-    raised = view(asked) if asked is not None else []
-    return [interrupt["id"] for interrupt in raised if isinstance(interrupt, dict) and interrupt.get("id")]
+    async def _interrupt_ids(self, asked: Blob | None) -> list[str]:
+        raised = view((await self._vault.open([asked]))[0]) if asked is not None else []
+        return [interrupt["id"] for interrupt in raised if isinstance(interrupt, dict) and interrupt.get("id")]

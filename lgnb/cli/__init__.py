@@ -26,6 +26,7 @@ _STOP_SECONDS = 30.0
 _SHARED = ("config", "data_dir", "postgres_uri", "redis_uri", "redis_key_prefix")
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "serve": (*_SHARED, "workers", "jobs", "isolated_loops", "drain_seconds", "run_timeout_seconds"),
+    "dev": (*_SHARED, "workers", "jobs", "isolated_loops", "drain_seconds", "run_timeout_seconds"),
     "worker": (*_SHARED, "jobs", "isolated_loops", "drain_seconds", "run_timeout_seconds"),
     "migrate": ("data_dir", "postgres_uri"),
     "doctor": _SHARED,
@@ -58,7 +59,7 @@ def _serve(parsed: argparse.Namespace, settings: Settings, given: dict[str, Any]
     token = parsed.token or os.environ.get("LGNB_TOKEN")
     watch_parent(grace_seconds=settings.drain_seconds + _STOP_SECONDS)
     address = Address(host=parsed.host, port=parsed.port, token=token or secrets.token_urlsafe(24), generated=not token)
-    return serve(address, settings=given)
+    return serve(address, settings=given, reloads=parsed.reloads)
 
 
 def _worker(parsed: argparse.Namespace, settings: Settings, given: dict[str, Any]) -> int:
@@ -90,14 +91,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lgnb {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
     serve = _command(commands, "serve", _serve, "Serve the API without notebooks, at http://HOST:PORT/lgnb.")
-    serve.add_argument("--host", default=_from_environment("LGNB_HOST", "127.0.0.1"), help="Address to listen on.")
-    serve.add_argument(
-        "--port",
-        type=_port,
-        default=_from_environment("LGNB_PORT", "8123"),
-        help="Port to listen on; 0 takes a free one.",
-    )
-    serve.add_argument("--token", help="What clients send as x-api-key; a random one by default. Also LGNB_TOKEN.")
+    dev = _command(commands, "dev", _serve, "The same, and new workers take over when a file of the project changes.")
+    for command in (serve, dev):
+        command.set_defaults(reloads=command is dev)
+        command.add_argument("--host", default=_from_environment("LGNB_HOST", "127.0.0.1"), help="Where to listen.")
+        command.add_argument(
+            "--port",
+            type=_port,
+            default=_from_environment("LGNB_PORT", "8123"),
+            help="Port to listen on; 0 takes a free one.",
+        )
+        command.add_argument("--token", help="What clients send as x-api-key; by default a random one, or LGNB_TOKEN.")
     _command(commands, "worker", _worker, "Execute runs, on this or any other machine.")
     _command(commands, "migrate", _migrate, "Bring the database up to date.")
     _command(commands, "doctor", _doctor, "Say what is wrong with this installation, and how to mend it.")

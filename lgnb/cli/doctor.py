@@ -97,7 +97,7 @@ def _project(settings: Settings) -> Iterator[Finding]:
         return
     try:
         project = Project.load(settings.config)
-        configuration = configuration_of(project, thread_ttl=settings.thread_ttl)
+        configuration = configuration_of(project, settings)
         filled_headers(configuration.webhooks.headers, {**project.env, **os.environ})
     except SettingsError as error:
         yield Finding(str(error), "Correct the file, and run lgnb doctor again.")

@@ -1,9 +1,16 @@
-"""`lgnb.connect()`: name the server instead of letting lgnb find it."""
+"""`lgnb.server()`: the server of this kernel; `lgnb.connect()`: name it instead of letting lgnb find it."""
 
 from __future__ import annotations
 
 from .connection import Connection
+from .discovery import Server
 from .session import current_session
+from .twins import awaitable
+
+
+def server() -> Server:
+    """The server of this kernel, found or started: its `url` and `api_key` are what any client of the API needs."""
+    return current_session().connection().server
 
 
 def connect(url: str | None = None, *, api_key: str | None = None) -> Connection:
@@ -21,3 +28,6 @@ def connect(url: str | None = None, *, api_key: str | None = None) -> Connection
         session.close()
         return session.connection()
     return session.connect(url=url, api_key=api_key)
+
+
+aconnect = awaitable(connect)

@@ -15,6 +15,8 @@ from .runner import Runner, Stream
 
 T = TypeVar("T")
 
+_IS_BUSY = "is busy with run"
+
 
 class Connection:
     """One server, one SDK client. Errors of the SDK leave here as ours."""
@@ -82,7 +84,8 @@ def explained(error: httpx.HTTPError, server: Server) -> LgnbError:
         case 404:
             return NotFound(detail)
         case 409:
-            return Conflict(detail)
+            busy = " Wait for it with %lg wait, or give the new run another strategy." if _IS_BUSY in detail else ""
+            return Conflict(f"{detail}{busy}")
         case 400 | 413 | 422:
             return InvalidRequest(detail)
         case 429 | 503:

@@ -46,8 +46,8 @@ def follow(
         for part in stream.items(tick=lambda: TICK_SECONDS):
             if part is not None:
                 run.view.feed(part.event, part.data)
-                if run.view.run_id and run.run_id is None:
-                    accepted(run, run.view.run_id)
+            if run.view.run_id and run.run_id is None:
+                accepted(run, run.view.run_id)
             changed(run)
         _finish(run)
     except (KeyboardInterrupt, Stopped):

@@ -24,6 +24,7 @@ COLOURS = {"error": "#b3261e", "timeout": "#b3261e", "interrupted": "#8a5a00", "
 WORDS = {
     "interrupted": "waits for an answer",
     "gone": "no longer on the server",
+    "pending": "pending, waits for its turn",
     "refused": "not accepted",
     "lost": "connection lost; %lg wait follows it again",
 }

@@ -121,6 +121,12 @@ class RunView:
         """The interrupts in the order in which they are numbered for the person."""
         return sorted(self.interrupts.values(), key=lambda one: one.node.split("/")[0])
 
+    def accepted(self, run_id: str) -> None:
+        """Note that the server took the run; a worker has not begun it yet."""
+        self.run_id = self.run_id or run_id
+        if self.state == "starting":
+            self.state = "pending"
+
     def feed(self, event: str, data: Any) -> None:
         """Take one part of the stream; parts this view does not know change nothing."""
         mode, *namespace = event.split("|")

@@ -6,28 +6,29 @@ interrupt of the kernel is seen at once, and everything that is drawn belongs to
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from typing import Any, Literal
 
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.schema import Command, StreamPart
 
 from ..errors import InvalidRequest, NotFound
-from . import inputs, threads
+from . import checkpoints, inputs
 from .cells import show_once
 from .following import OnChange, Stopped, accepted, follow, settled
 from .render import run_bundle, run_plain
 from .run_view import STREAM_MODES, RunView
 from .session import Session, current_session
 from .thread_state import answers_by_id, interrupts_of
+from .twins import awaitable, in_thread
 
 CANCEL_SECONDS = 5.0
-HEARTBEAT_SECONDS = 0.1  # how often `arun` wakes the caller's loop, so that an interrupt of the kernel is seen
+
+CancelAction = Literal["interrupt", "rollback"]
 
 # Options of `run` that go to the server as they are, by the SDK's own names.
 PASSED_ON = frozenset(
@@ -117,7 +118,7 @@ class Run:
 
     def history(self, limit: int = 100) -> Any:
         """The checkpoints of the run's thread, newest first."""
-        return threads.history(self.thread_id, limit=limit)
+        return checkpoints.history(self.thread_id, limit=limit)
 
     def resume(self, value: Any = None, *, interrupt_id: str | None = None, on_change: OnChange | None = None) -> Run:
         """Answer the interrupt and follow the run that continues; see `resume`."""
@@ -125,13 +126,13 @@ class Run:
             value, interrupt_id=interrupt_id, thread=self.thread_id, session=self.session, on_change=on_change
         )
 
-    def cancel(self) -> None:
-        """Ask the server to stop the run; it does not wait for the worker."""
+    def cancel(self, *, action: CancelAction = "interrupt") -> None:
+        """Ask the server to stop the run; it does not wait for the worker. A rollback also takes back what it wrote."""
         if self.run_id is not None:
             run_id = self.run_id
             with contextlib.suppress(NotFound):  # it has ended in the meantime
                 self.session.connection().call(
-                    lambda sdk: sdk.runs.cancel(self.thread_id, run_id, wait=False, action="interrupt"),
+                    lambda sdk: sdk.runs.cancel(self.thread_id, run_id, wait=False, action=action),
                     timeout=CANCEL_SECONDS,
                 )
 
@@ -151,6 +152,10 @@ class Run:
                 cancels=False,
             )
         return self
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        """`await run` waits for its end, as `wait()` does; who stops waiting does not stop the run."""
+        return _followed_in_thread(lambda seen: self.wait(on_change=seen), on_change=None).__await__()
 
     def refresh(self) -> None:
         """Ask the server how far the run is; one that has ended is read to its end."""
@@ -211,32 +216,7 @@ async def arun(assistant: str, text: Any = None, *, on_change: OnChange | None =
 
     Args and errors are those of `run`; `on_change` is called in another thread.
     """
-    stop = threading.Event()
-
-    def seen(one: Run) -> None:
-        if stop.is_set():
-            raise Stopped
-        if on_change is not None:
-            on_change(one)
-
-    def work() -> Run | None:
-        # A KeyboardInterrupt must not leave this thread: it would end the caller's whole event loop.
-        with contextlib.suppress(Stopped):
-            return run(assistant, text, on_change=seen, **options)
-        return None
-
-    future = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        while not future.done():
-            # A plain await would see an interrupt of the kernel only when the loop wakes up next.
-            await asyncio.wait([future], timeout=HEARTBEAT_SECONDS)
-    except asyncio.CancelledError:
-        stop.set()
-        future.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        raise
-    ended = future.result()
-    assert ended is not None
-    return ended
+    return await _followed_in_thread(lambda seen: run(assistant, text, on_change=seen, **options), on_change=on_change)
 
 
 def start(assistant: str, text: Any = None, *, thread: str | None = None, **options: Any) -> Run:
@@ -288,6 +268,11 @@ def resume(
     return settled(started, raise_error=raise_error)
 
 
+async def aresume(value: Any = None, *, on_change: OnChange | None = None, **options: Any) -> Run:
+    """`resume` for code that awaits; cancelling the task, or interrupting the kernel, cancels the run."""
+    return await _followed_in_thread(lambda seen: resume(value, on_change=seen, **options), on_change=on_change)
+
+
 def prepared(
     session: Session, assistant: str, text: Any, *, thread: str | None, options: Mapping[str, Any]
 ) -> tuple[Run, dict[str, Any]]:
@@ -306,12 +291,17 @@ def prepared(
     return started, request
 
 
-def find_run(session: Session, text: str) -> Run:
-    """The run with this id or alias, on the current thread if it is not one of this notebook's.
+def find_run(session: Session, text: str | None) -> Run:
+    """The run with this id or alias, on the current thread if it is not one of this notebook's; or the last one.
 
     Raises:
+        InvalidRequest: none is named, and there was none yet.
         NotFound: the server knows no such run there.
     """
+    if text is None:
+        if session.last_run is None:
+            raise InvalidRequest("There is no run in this notebook yet; start one with %lg run.")
+        return session.last_run
     run_id = session.aliases.full_id("run", text)
     if session.last_run is not None and session.last_run.run_id == run_id:
         return session.last_run
@@ -331,8 +321,36 @@ def find_run(session: Session, text: str) -> Run:
     )
 
 
+async def _followed_in_thread(follow_it: Callable[[OnChange], Run], *, on_change: OnChange | None) -> Run:
+    """Follow a run in a thread; when its caller is cancelled, following ends as an interrupt would end it."""
+    stop = threading.Event()
+
+    def seen(one: Run) -> None:
+        if stop.is_set():
+            raise Stopped
+        if on_change is not None:
+            on_change(one)
+
+    def work() -> Run | None:
+        # A KeyboardInterrupt must not leave this thread: it would end the caller's whole event loop.
+        with contextlib.suppress(Stopped):
+            return follow_it(seen)
+        return None
+
+    ended = await in_thread(work, on_cancel=stop.set)
+    assert ended is not None
+    return ended
+
+
 def _create_stream(run: Run, request: dict[str, Any], sdk: LangGraphClient) -> AsyncIterator[StreamPart]:
-    return sdk.runs.stream(run.thread_id, run.assistant_id, **STREAMED, **request)
+    # Its id comes before its first event, which may be far away: the thread may be busy.
+    return sdk.runs.stream(
+        run.thread_id,
+        run.assistant_id,
+        on_run_created=lambda created: run.view.accepted(created["run_id"]),
+        **STREAMED,
+        **request,
+    )
 
 
 def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -354,3 +372,6 @@ def _assistant_of(session: Session, row: Mapping[str, Any]) -> str:
     if session.assistant is None:
         raise InvalidRequest("No run has used this thread yet; start one with %lg run.")
     return session.assistant
+
+
+astart = awaitable(start)

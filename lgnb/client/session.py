@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 import time
 import uuid
@@ -121,7 +122,8 @@ class Session:
         try:
             return str(uuid.UUID(found))
         except ValueError:
-            raise ThreadNotFound(repr(text)) from None
+            fix = "Give an id, or an alias such as thread#1; %lg threads lists them."
+            raise ThreadNotFound(repr(text), fix=fix) from None
 
     def remember_thread(self, assistant: str, thread_id: str) -> None:
         """Note that a run of this assistant was accepted on this thread."""
@@ -160,7 +162,9 @@ class Session:
                 for row in candidates:
                     if row.get(key) == name:
                         return row
-        raise AssistantNotFound(repr(name))
+        near = difflib.get_close_matches(name, [str(row["name"]) for row in self.assistants()], n=1, cutoff=0.6)
+        fix = f"Did you mean {near[0]!r}?" if near else "%lg assistants lists what this server has."
+        raise AssistantNotFound(repr(name), fix=fix)
 
     def input_schema(self, assistant_id: str) -> dict[str, Any] | None:
         """The input schema of an assistant's graph, asked once; None when the server cannot tell."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, overload
 
 Record = Mapping[str, Any]
 Column = tuple[str, Callable[[int, Record], str]]
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 class Table(Sequence[Record]):
@@ -16,15 +20,23 @@ class Table(Sequence[Record]):
     Args:
         columns: title and a function from (row number, record) to the cell's text.
         empty: the sentence shown when there is no record.
+        frame: the flat rows of `to_frame()`, where they are not the records themselves; asked for only then.
     """
 
     def __init__(
-        self, records: Sequence[Record], *, columns: Sequence[Column], title: str = "", empty: str = ""
+        self,
+        records: Sequence[Record],
+        *,
+        columns: Sequence[Column],
+        title: str = "",
+        empty: str = "",
+        frame: Callable[[], Sequence[Record]] | None = None,
     ) -> None:
         self.records = list(records)
         self.title = title
         self.empty = empty or "nothing"
         self._columns = list(columns)
+        self._frame = frame
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
@@ -45,16 +57,12 @@ class Table(Sequence[Record]):
         return [[show(number, record) for _, show in self._columns] for number, record in enumerate(self.records)]
 
     def to_frame(self) -> Any:
-        """A pandas DataFrame with one row per record and one column per field.
+        """A pandas DataFrame with one row per record and one column per field; times are timestamps.
 
         Raises:
             ImportError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("to_frame() needs pandas: pip install pandas (or jupyter-lgnb[lab]).") from error
-        return pandas.DataFrame.from_records([dict(record) for record in self.records])
+        return frame_of(self.records if self._frame is None else self._frame())
 
     def __repr__(self) -> str:
         rows = [[name for name, _ in self._columns], *self.cells]
@@ -91,3 +99,41 @@ class Table(Sequence[Record]):
             for row in self.cells
         )
         return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def frame_of(rows: Sequence[Record]) -> Any:
+    """A DataFrame of flat rows; texts that are times become timestamps.
+
+    Raises:
+        ImportError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError("to_frame() needs pandas: pip install pandas (or jupyter-lgnb[lab]).") from error
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pandas.DataFrame.from_records(
+        [{name: _timed(value) for name, value in row.items()} for row in rows], columns=names
+    )
+
+
+def moment(value: object) -> str:
+    """A time of the server for reading, to the second; empty where there is none."""
+    return str(value or "")[:19].replace("T", " ")
+
+
+def seconds_between(start: object, end: object) -> float | None:
+    """The seconds between two times of the server; None where one is missing."""
+    begun, ended = _timed(start), _timed(end)
+    if isinstance(begun, datetime) and isinstance(ended, datetime):
+        return (ended - begun).total_seconds()
+    return None
+
+
+def _timed(value: Any) -> Any:
+    if isinstance(value, str) and _MOMENT.match(value):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    return value

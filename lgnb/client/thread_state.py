@@ -33,7 +33,7 @@ class State:
     def _table(self) -> Table:
         values = self.values if isinstance(self.values, dict) else {"values": self.values}
         rows = [
-            {"key": "next", "value": ", ".join(self.next) or "end"},
+            {"key": "next", "value": next_of(self.raw)},
             *({"key": "waits for", "value": brief(one["value"], 200)} for one in self.interrupts),
             *({"key": key, "value": line} for key, value in values.items() for line in _value_lines(value)),
         ]
@@ -45,6 +45,13 @@ class State:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return self._table().bundle()
+
+
+def next_of(row: Mapping[str, Any]) -> str:
+    """What comes next at a checkpoint, for reading; a node that runs several times is counted."""
+    names = ["start" if name == "__start__" else str(name) for name in row.get("next") or []]
+    counted = [f"{name} ×{names.count(name)}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]
+    return ", ".join(counted) or "end"
 
 
 def interrupts_of(state: Mapping[str, Any]) -> list[dict[str, Any]]:

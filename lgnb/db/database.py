@@ -14,8 +14,13 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from ..errors import DatabaseFull, DatabaseUnavailable
+from ..models.vault import NoVault, Vault
 
-Connection = AsyncConnection[Any]
+
+class Connection(AsyncConnection[Any]):
+    """A connection that knows with what values are sealed."""
+
+    vault: Vault = NoVault()
 
 
 async def _configure(connection: Connection) -> None:
@@ -42,19 +47,26 @@ class Database:
     Connections are in autocommit mode: a statement alone is its own transaction; `transaction()` opens a longer one.
     """
 
-    def __init__(self, uri: str, *, pool_size: int, application_name: str) -> None:
+    def __init__(self, uri: str, *, pool_size: int, application_name: str, vault: Vault | None = None) -> None:
+        """`vault` is what the blobs of checkpoints are sealed with; by default nothing."""
         self.uri = uri
+        self.vault = vault or NoVault()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             uri,
             min_size=min(2, pool_size),
             max_size=pool_size,
             open=False,
             timeout=15.0,
-            configure=_configure,
+            connection_class=Connection,
+            configure=self._configure,
             check=_check,
             kwargs={"application_name": application_name, "options": "-c timezone=UTC"},
             name=application_name,
         )
+
+    async def _configure(self, connection: Connection) -> None:
+        connection.vault = self.vault
+        await _configure(connection)
 
     async def open(self, *, timeout_seconds: float = 30.0) -> None:
         """Connect; raises DatabaseUnavailable when Postgres does not answer in time."""

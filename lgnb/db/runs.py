@@ -78,6 +78,7 @@ class RunCounts:
     n_running: int
     pending_runs_wait_time_max_secs: float
     pending_runs_wait_time_med_secs: float
+    pending_unblocked_runs_wait_time_max_secs: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

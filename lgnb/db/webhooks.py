@@ -14,6 +14,14 @@ from .repository import Repository, raw_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What is still to be delivered."""
+
+    n_pending: int
+    oldest_secs: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndedRun:
     """A run as its payload tells it."""
 
@@ -69,6 +77,11 @@ class WebhookRepository(Repository):
 
     async def send_again(self, thread_id: UUID, run_id: UUID, *, tries: int) -> list[UUID]:
         return await self._column("webhook_send_again", thread_id=thread_id, run_id=run_id, tries=tries)
+
+    async def backlog(self) -> Backlog:
+        found = await self._one(Backlog, "webhook_backlog")
+        assert found is not None
+        return found
 
     async def next_due_seconds(self) -> float | None:
         return await self._scalar("webhook_next_due_seconds")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from ..errors import SettingsError
+from ..models.checkpoints import RevivalConfig
+from ..models.http import HttpConfig
 from ..models.store import AnnKind, Distance, IndexConfig, StoreConfig, VectorType
-from ..models.threads import ThreadTtl, ThreadTtlConfig, TtlStrategy
+from ..models.threads import ThreadTtlConfig
+from ..models.vault import NoVault, Vault
 from ..models.webhooks import WebhookConfig
+from ..settings import Settings
+from .checkpointer_section import checkpointer_config
 from .embedding import load_embedder
+from .encryption_section import encryption_vault
+from .http_section import http_config
 from .project import Project
-from .sections import Section, read_section, unknown_keys
+from .sections import Section, key_warnings, read_section
 from .webhook_section import webhook_config
 
 # What pgvector can index; longer vectors are compared one by one.
@@ -31,20 +36,12 @@ class Configuration:
     """
 
     store: StoreConfig = field(default_factory=StoreConfig)
+    http: HttpConfig = field(default_factory=HttpConfig)
     webhooks: WebhookConfig = field(default_factory=WebhookConfig)
     thread_ttl: ThreadTtlConfig = field(default_factory=ThreadTtlConfig)
+    revival: RevivalConfig = field(default_factory=RevivalConfig)
+    vault: Vault = field(default_factory=NoVault)
     warnings: tuple[str, ...] = ()
-
-
-class _ThreadTtl(Section):
-    strategy: TtlStrategy = "delete"
-    default_ttl: float | None = Field(default=None, gt=0)
-    sweep_interval_minutes: float = Field(default=5.0, gt=0)
-    sweep_limit: int = Field(default=10_000, gt=0)
-
-
-class _Checkpointer(Section):
-    ttl: _ThreadTtl | None = None
 
 
 class _Ttl(Section):
@@ -89,57 +86,36 @@ class _Store(Section):
     index: _Index | None = None
 
 
-def configuration_of(project: Project, *, thread_ttl: str | None = None) -> Configuration:
+def configuration_of(project: Project, settings: Settings | None = None) -> Configuration:
     """Check the sections and load the code that they name.
 
     Args:
-        thread_ttl: minutes, or the JSON of `checkpointer.ttl`, in place of what the file says there.
+        settings: some of them stand in for what the file says.
 
     Raises:
         SettingsError: a value is wrong, or code named in the configuration cannot be loaded.
     """
+    settings = settings or Settings()
     warnings: list[str] = []
-    store, webhooks = _store(project, warnings), webhook_config(project, warnings)
+    store = _store(project, warnings)
+    http = http_config(project, settings, warnings)
+    thread_ttl, revival = checkpointer_config(project, settings.thread_ttl, warnings)
     return Configuration(
         store=store,
-        webhooks=webhooks,
-        thread_ttl=_thread_ttl(project, thread_ttl, warnings),
+        http=http,
+        webhooks=webhook_config(project, warnings, enabled=http.sends_webhooks),
+        thread_ttl=thread_ttl,
+        revival=revival,
+        vault=encryption_vault(project, settings, warnings),
         warnings=tuple(warnings),
     )
-
-
-def _thread_ttl(project: Project, override: str | None, warnings: list[str]) -> ThreadTtlConfig:
-    checkpointer = read_section(_Checkpointer, project.checkpointer, name="checkpointer", path=project.path)
-    names = unknown_keys(checkpointer, name="checkpointer")
-    warnings += (f"langgraph.json: {name!r} is not honoured yet." for name in names)
-    section = checkpointer.ttl or _ThreadTtl()
-    if override is not None:
-        section = _overriding_ttl(override)
-    default = section.default_ttl
-    return ThreadTtlConfig(
-        default=None if default is None else ThreadTtl(ttl_minutes=default, strategy=section.strategy),
-        sweep_interval_minutes=section.sweep_interval_minutes,
-        sweep_limit=section.sweep_limit,
-    )
-
-
-def _overriding_ttl(text: str) -> _ThreadTtl:
-    try:
-        given: Any = json.loads(text)
-    except ValueError:
-        given = None
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        given = {"default_ttl": given}
-    if not isinstance(given, dict):
-        raise SettingsError(f"thread_ttl is {text[:64]!r}, but must be a number of minutes or a JSON object.")
-    return read_section(_ThreadTtl, cast("dict[str, Any]", given), name="thread_ttl", path=Path("LGNB_THREAD_TTL"))
 
 
 def _store(project: Project, warnings: list[str]) -> StoreConfig:
     if project.store.get("path") is not None:
         raise SettingsError(f"{project.path}: 'store.path', a store of your own, is not supported; remove it.")
     section = read_section(_Store, project.store, name="store", path=project.path)
-    warnings += (f"langgraph.json: {name!r} is unknown and ignored." for name in unknown_keys(section, name="store"))
+    warnings += key_warnings(section, name="store")
     index: IndexConfig | None = None
     if section.index is not None:
         index = IndexConfig(

@@ -6,12 +6,12 @@ It is configuration, so hosts load it too. The graph library is imported only wh
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EmbeddingFailed, SettingsError
-from .project import GraphSpec, Project
+from .operator_code import load_operator_code
+from .project import Project
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -67,27 +67,22 @@ def load_embedder(reference: str, *, dims: int, project: Project) -> LibraryEmbe
     """
     from langgraph.store.base import ensure_embeddings
 
-    # A function may read its key at each call, so the variables have to stay; what the process has already wins.
+    # A provider's client may read its key at each call, so the variables have to stay; what is set already wins.
     for name, value in project.env.items():
         os.environ.setdefault(name, value)
     place, _, variable = reference.rpartition(":")
     is_code = bool(place) and variable.isidentifier() and ("/" in place or "." in place)
     try:
-        return LibraryEmbedder(ensure_embeddings(_load(place, variable, project) if is_code else reference), dims=dims)
+        return LibraryEmbedder(ensure_embeddings(_code(reference, project) if is_code else reference), dims=dims)
     except SettingsError:
         raise
-    except Exception as error:  # importing an operator's module, or building a provider's client, may raise anything
-        text = getattr(error, "reason", None) or f"{type(error).__name__}: {error}"
+    except Exception as error:  # building a provider's client may raise anything
+        text = f"{type(error).__name__}: {error}"
         raise SettingsError(f"store.index.embed {reference!r} cannot be loaded: {text}") from error
 
 
-def _load(place: str, variable: str, project: Project) -> Any:
-    from .loading import load_variable  # imports the graph library
-
-    # Behind everything else: a host is somebody's notebook server, and nothing of it may be shadowed.
-    sys.path.extend(str(path) for path in project.import_dirs if str(path) not in sys.path)
-    file, module = project.place(place)
-    found = load_variable(GraphSpec(graph_id="store.index.embed", file=file, module=module, variable=variable), project)
+def _code(reference: str, project: Project) -> Any:
+    found = load_operator_code(reference, key="store.index.embed", project=project)
     if not callable(found) and not hasattr(found, "aembed_documents"):
         raise SettingsError(f"store.index.embed must name a function or an Embeddings object, not a {type(found)}.")
     return found

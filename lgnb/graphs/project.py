@@ -19,11 +19,15 @@ from lgnb.errors import SettingsError
 
 from .dotenv import parse_dotenv
 
-_HONOURED_KEYS = ("checkpointer", "store", "webhooks")
-_LATER_KEYS = ("auth", "http")
+_HONOURED_KEYS = ("checkpointer", "encryption", "http", "store", "webhooks")
+_LATER_KEYS = ("auth",)
 """Sections whose content is kept for whoever honours them."""
 
-_UNSUPPORTED_KEYS = ("encryption", "priority", "ui", "ui_config")
+_UNSUPPORTED_KEYS = {
+    "priority": "runs start in the order in which they are due",
+    "ui": "lgnb serves no bundles of user interfaces",
+    "ui_config": "lgnb serves no bundles of user interfaces",
+}
 
 _IGNORED_KEYS = (
     "$schema",
@@ -92,9 +96,11 @@ class Project:
     dependencies: tuple[str, ...] = ()
     import_dirs: tuple[Path, ...] = ()
     env: Mapping[str, str] = field(default_factory=_empty, repr=False)
+    env_file: Path | None = None
     store: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     auth: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     checkpointer: Mapping[str, Any] = field(default_factory=_empty, repr=False)
+    encryption: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     http: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     webhooks: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     warnings: tuple[str, ...] = ()
@@ -152,6 +158,7 @@ class _Reader:
             dependencies=dependencies,
             import_dirs=self._import_dirs(dependencies),
             env=MappingProxyType(self._env(content)),
+            env_file=self._path.parent / content["env"] if isinstance(content.get("env"), str) else None,
             **{key: self._section(content, key) for key in (*_HONOURED_KEYS, *_LATER_KEYS)},
             warnings=tuple(self._warnings),
         )
@@ -175,8 +182,11 @@ class _Reader:
     def _warn_about_keys(self, content: dict[str, Any]) -> None:
         name = self._path.name
         for key in content:
-            if key in _LATER_KEYS or key in _UNSUPPORTED_KEYS:
+            if key in _LATER_KEYS:
                 self._warnings.append(f"{name}, line {self._line(key)}: {key!r} is not honoured yet.")
+            elif key in _UNSUPPORTED_KEYS:
+                why = _UNSUPPORTED_KEYS[key]
+                self._warnings.append(f"{name}, line {self._line(key)}: {key!r} is not honoured: {why}.")
             elif key not in _KNOWN_KEYS:
                 near = difflib.get_close_matches(key, _KNOWN_KEYS, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else "."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,9 +38,22 @@ def read_section(model: type[S], given: Mapping[str, Any], *, name: str, path: P
 
 def unknown_keys(section: BaseModel, *, name: str) -> Iterator[str]:
     """Dotted names of the keys that nobody honours."""
+    for dotted, _ in _unknown(section, name=name):
+        yield dotted
+
+
+def key_warnings(section: BaseModel, *, name: str) -> Iterator[str]:
+    """A sentence for each key that nobody honours, with the known one that looks like it."""
+    for dotted, near in _unknown(section, name=name):
+        hint = f"; did you mean {near!r}?" if near else "."
+        yield f"langgraph.json: the key {dotted!r} is unknown and ignored{hint}"
+
+
+def _unknown(section: BaseModel, *, name: str) -> Iterator[tuple[str, str | None]]:
+    known = list(type(section).model_fields)
     for key in section.model_extra or {}:
-        yield f"{name}.{key}"
-    for key in type(section).model_fields:
+        yield f"{name}.{key}", next(iter(difflib.get_close_matches(key, known, n=1)), None)
+    for key in known:
         part = getattr(section, key)
         if isinstance(part, Section):
-            yield from unknown_keys(part, name=f"{name}.{key}")
+            yield from _unknown(part, name=f"{name}.{key}")

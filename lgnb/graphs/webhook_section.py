@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from ..errors import SettingsError
 from ..models.webhooks import PAYLOAD_FIELDS, UrlPolicy, WebhookConfig
 from .project import Project
-from .sections import Section, read_section, unknown_keys
+from .sections import Section, key_warnings, read_section
 
 _VARIABLE = re.compile(r"\$\{\{\s*env\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -42,14 +42,14 @@ class _Webhooks(Section):
         return headers
 
 
-def webhook_config(project: Project, warnings: list[str]) -> WebhookConfig:
+def webhook_config(project: Project, warnings: list[str], *, enabled: bool = True) -> WebhookConfig:
     """The section as configuration; headers still hold their variables, see `filled_headers`.
 
     Raises:
         SettingsError: a value is wrong, or a header names a variable without the prefix.
     """
     section = read_section(_Webhooks, project.webhooks, name="webhooks", path=project.path)
-    warnings += (f"langgraph.json: {name!r} is unknown and ignored." for name in unknown_keys(section, name="webhooks"))
+    warnings += key_warnings(section, name="webhooks")
     for text in section.headers.values():
         for name in _VARIABLE.findall(text):
             if not name.startswith(section.env_prefix):
@@ -71,7 +71,7 @@ def webhook_config(project: Project, warnings: list[str]) -> WebhookConfig:
         ),
         headers=section.headers,
         allowed_fields=None if section.allowed_fields is None else tuple(section.allowed_fields),
-        enabled=project.http.get("disable_webhooks") is not True,
+        enabled=enabled,
     )
 
 

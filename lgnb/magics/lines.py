@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 
+from .commands import COMMANDS
+
 _LINE = re.compile(r"^(?P<before>\s*(?:[A-Za-z_]\w*\s*=\s*)?)%lg\s+(?P<rest>\S.*?)\s*$")
-_HELP = re.compile(r"^(?P<command>[a-z]+)\?{1,2}$")
+_HELP = re.compile(r"^(?P<command>[a-z]+(?: [a-z]+)?)\?{1,2}$")
 
 
 def keep_question_marks(lines: list[str]) -> list[str]:
@@ -25,6 +27,7 @@ def _kept(line: str) -> str:
         return line
     rest = match["rest"]
     wanted = _HELP.match(rest)
-    if wanted is not None:
+    # Of two words only a subcommand asks for help: `%lg resume really?` is an answer.
+    if wanted is not None and (" " not in wanted["command"] or wanted["command"] in COMMANDS):
         rest = f"help {wanted['command']}"
     return f"{match['before']}get_ipython().run_line_magic('lg', {rest!r})\n"

@@ -6,6 +6,7 @@ from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
+from ..client.session import current_session
 from ..errors import LgnbError, RunFailed
 from .commands import COMMANDS, overview
 from .parsing import find_command
@@ -18,11 +19,8 @@ class LgMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def lg(self, line: str, cell: str | None = None) -> Any:
-        name, _, rest = line.strip().partition(" ")
-        name = name or "status"
-        if name.startswith("-"):
-            name, rest = "status", line
-        command = find_command(COMMANDS, name)
+        line = line.strip()
+        command, rest = find_command(COMMANDS, f"status {line}" if not line or line.startswith("-") else line)
         arguments = command.parse(rest, cell)
         try:
             return command.run(self.shell, arguments)
@@ -46,6 +44,6 @@ def _tell_in_one_line(error: LgnbError) -> None:
             where = f" (raised in node {error.node})" if error.node else ""
             own = error.traceback.rstrip() or str(error)
             return [f"{own}{where}"]
-        return [f"{type(error).__name__}: {error}"]
+        return [f"{type(error).__name__}: {current_session().aliases.told(str(error))}"]
 
     error._render_traceback_ = lines  # type: ignore[attr-defined]

@@ -8,13 +8,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from IPython.core.error import UsageError
 
 _WORD = re.compile(r"\S+")
-_QUOTED = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S+))""")
+# A whole value in quotes, only what stands after its `key=`, or up to the next space.
+_QUOTED = re.compile(r"""\s*(?:([\w.-]+=)?(?:"((?:[^"\\]|\\.)*)"|'([^']*)')(?=\s|$)|(\S+))""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Flag:
 
     Attributes:
         value: the name of its value in help texts.
-        complete: what its value is completed with: "threads", "assistants", or nothing.
+        complete: what its value is completed with: "threads", "assistants", "runs", "crons", or nothing.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Command:
     """One subcommand.
 
     Attributes:
+        name: one word, or two such as `thread copy`.
         usage: its arguments as help shows them; `words` of them are read as words, the rest stays text.
         takes_body: whether `%%lg NAME` makes sense.
         complete: what its first word is completed with.
@@ -69,7 +71,6 @@ class Command:
     flags: tuple[Flag, ...] = ()
     examples: tuple[str, ...] = ()
     complete: str = ""
-    choices: tuple[str, ...] = field(default=())
 
     def parse(self, line: str, body: str | None = None) -> Arguments:
         """Read the rest of a line after the subcommand.
@@ -128,9 +129,9 @@ class Command:
         match = _QUOTED.match(line, position)
         if match is None:
             raise UsageError(f"--{flag.name} needs a value: --{flag.name} {flag.value}")
-        double, single, plain = match.groups()
+        key, double, single, plain = match.groups()
         value = re.sub(r"\\(.)", r"\1", double) if double is not None else single if single is not None else plain
-        return value, match.end()
+        return f"{key or ''}{value}", match.end()
 
     def _store(self, flags: dict[str, Any], flag: Flag, value: Any) -> None:
         if flag.choices and value not in flag.choices:
@@ -162,17 +163,39 @@ class Command:
         return "\n".join(lines)
 
 
-def find_command(commands: Mapping[str, Command], name: str) -> Command:
-    """The subcommand of this name.
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Subcommands that belong together, under the title which help gives them."""
+
+    title: str
+    commands: tuple[Command, ...]
+
+
+def find_command(commands: Mapping[str, Command], line: str) -> tuple[Command, str]:
+    """The subcommand a line begins with, of two words where there is such a one, and the rest of the line.
 
     Raises:
         UsageError: there is none; the nearest name is suggested.
     """
-    if name in commands:
-        return commands[name]
-    near = difflib.get_close_matches(name, commands, n=1, cutoff=0.5)
+    first, rest = _first_word(line)
+    second, after = _first_word(rest)
+    if (both := f"{first} {second}") in commands:
+        return commands[both], after
+    if first in commands:
+        return commands[first], rest
+    verbs = [name.partition(" ")[2] for name in commands if name.startswith(f"{first} ")]
+    if verbs:
+        near = difflib.get_close_matches(second, verbs, n=1, cutoff=0.5)
+        guess = f"; did you mean %lg {first} {near[0]}?" if near else ""
+        raise UsageError(f"After %lg {first} comes one of {', '.join(sorted(verbs))}{guess}")
+    near = difflib.get_close_matches(first, commands, n=1, cutoff=0.5)
     guess = f"did you mean %lg {near[0]}?" if near else "%lg help lists them"
-    raise UsageError(f"%lg has no subcommand {name!r}; {guess}")
+    raise UsageError(f"%lg has no subcommand {first!r}; {guess}")
+
+
+def _first_word(line: str) -> tuple[str, str]:
+    match = _WORD.match(line.lstrip())
+    return (match.group(), line.lstrip()[match.end() :].lstrip()) if match else ("", "")
 
 
 def assignments(pairs: Sequence[str], *, flag: str, read: Callable[[str], Any]) -> dict[str, Any]:

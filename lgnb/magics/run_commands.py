@@ -1,4 +1,4 @@
-"""`%lg run`, `resume`, `cancel`, `runs`, `result`, `wait`."""
+"""`%lg run`, `resume`, `cancel`, `runs`, `result`, `wait`, `logs`, `trace`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
-from ..client import inputs
+from ..client import inputs, past_runs
 from ..client import runs as client
 from ..client.cells import mark_shown
-from ..client.inputs import answer, scalar
-from ..client.render import is_live
+from ..client.inputs import FORMATS, answer
 from ..client.session import Session, current_session
-from ..client.tables import Record, Table
+from ..client.tables import Table
+from ..client.trace import Log, Trace
+from .flags import AFTER, BEFORE, CONFIG, CONTEXT, LIMIT, MODE, STRATEGIES, THREAD, VAR, nodes, number, pairs
 from .live import open_output, say
-from .parsing import Arguments, assignments
+from .parsing import Arguments, Command, Flag, Group
+
+STATUSES = ("pending", "running", "success", "error", "timeout", "interrupted")
 
 
 def run(shell: Any, arguments: Arguments) -> client.Run:
@@ -56,48 +59,39 @@ def resume(shell: Any, arguments: Arguments) -> client.Run:
 
 def cancel(shell: Any, arguments: Arguments) -> None:
     """Ask the server to stop a run."""
-    one = _chosen(arguments)
-    one.cancel()
+    one = client.find_run(current_session(), _first(arguments))
+    one.cancel(action="rollback" if arguments.flag("rollback") else "interrupt")
     name = current_session().aliases.name("run", one.run_id) if one.run_id else "the run"
-    say(f"Asked the server to stop {name}.")
+    undone = " and to take back what it wrote" if arguments.flag("rollback") else ""
+    say(f"Asked the server to stop {name}{undone}.")
 
 
 def result(shell: Any, arguments: Arguments) -> client.Run:
     """A run as far as it came; one that still works is not waited for."""
-    found = _chosen(arguments)
+    found = client.find_run(current_session(), _first(arguments))
     found.refresh()
     return _kept(shell, arguments, found)
 
 
 def wait(shell: Any, arguments: Arguments) -> client.Run:
     """Follow a run to its end."""
-    found = _chosen(arguments)
+    found = client.find_run(current_session(), _first(arguments))
     return _followed(shell, arguments, lambda changed: client.settled(found.wait(on_change=changed), raise_error=True))
 
 
 def runs(shell: Any, arguments: Arguments) -> Table:
     """The runs of a thread."""
-    session = current_session()
-    thread_id = session.thread(arguments.words[0] if arguments.words else None)
-    found: Any = session.connection().call(lambda sdk: sdk.runs.list(thread_id, limit=100))
-    # Met oldest first, so that run#1 is the first one whatever was looked at before.
-    for row in reversed(found):
-        session.aliases.name("run", row["run_id"])
-    names = {row["assistant_id"]: str(row["name"]) for row in session.assistants()}
+    return past_runs.list(_first(arguments), status=arguments.flag("status"), limit=number(arguments, "limit", 100))
 
-    def assistant(_: int, row: Record) -> str:
-        return names.get(row["assistant_id"], str(row["assistant_id"]))
 
-    columns = [
-        ("run", lambda _, row: session.aliases.name("run", row["run_id"])),
-        ("assistant", assistant),
-        ("status", lambda _, row: str(row["status"])),
-    ]
-    if is_live():
-        columns.append(("created", lambda _, row: str(row["created_at"])[:19].replace("T", " ")))
-        columns.append(("id", lambda _, row: str(row["run_id"])))
-    title = session.aliases.name("thread", thread_id)
-    return Table(found, columns=columns, title=title, empty="No run on this thread yet.")
+def trace(shell: Any, arguments: Arguments) -> Trace:
+    """What a run did, node by node."""
+    return past_runs.trace(_first(arguments))
+
+
+def logs(shell: Any, arguments: Arguments) -> Log:
+    """The events of a run."""
+    return past_runs.log(_first(arguments))
 
 
 def _assistant_and_text(session: Session, arguments: Arguments) -> tuple[str, str]:
@@ -128,17 +122,15 @@ def _names(session: Session) -> list[str]:
 
 
 def _options(arguments: Arguments) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for flag, name in (("interrupt-before", "interrupt_before"), ("interrupt-after", "interrupt_after")):
-        nodes = arguments.flag(flag)
-        if nodes:
-            options[name] = "*" if nodes == "*" else [node.strip() for node in nodes.split(",") if node.strip()]
-    if arguments.flag("strategy"):
-        options["multitask_strategy"] = arguments.flag("strategy")
-    for name in ("config", "context"):
-        if arguments.flag(name):
-            options[name] = assignments(arguments.flag(name), flag=name, read=scalar)
-    return options
+    options = {
+        "interrupt_before": nodes(arguments, "interrupt-before"),
+        "interrupt_after": nodes(arguments, "interrupt-after"),
+        "multitask_strategy": arguments.flag("strategy"),
+        "webhook": arguments.flag("webhook"),
+        "config": pairs(arguments, "config"),
+        "context": pairs(arguments, "context"),
+    }
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _followed(shell: Any, arguments: Arguments, follow: Callable[[client.OnChange], client.Run]) -> client.Run:
@@ -170,10 +162,96 @@ def _kept(shell: Any, arguments: Arguments, one: client.Run) -> client.Run:
     return one
 
 
-def _chosen(arguments: Arguments) -> client.Run:
-    session = current_session()
-    if arguments.words:
-        return client.find_run(session, arguments.words[0])
-    if session.last_run is None:
-        raise UsageError("There is no run in this notebook yet; start one with %lg run.")
-    return session.last_run
+def _first(arguments: Arguments) -> str | None:
+    return arguments.words[0] if arguments.words else None
+
+
+_RUN_USAGE: dict[str, Any] = {"usage": "[RUN]", "words": 1, "complete": "runs"}
+
+GROUP = Group(
+    "Runs",
+    (
+        Command(
+            name="run",
+            run=run,
+            usage="ASSISTANT [TEXT]",
+            takes_text=True,
+            takes_body=True,
+            complete="assistants",
+            help="run an assistant and stream it into this cell; the text, or the cell's body, is the input",
+            flags=(
+                THREAD,
+                Flag(name="new", help="on a new thread"),
+                MODE,
+                VAR,
+                Flag(
+                    name="input", value="FORMAT", choices=FORMATS, help="how to read the input: " + ", ".join(FORMATS)
+                ),
+                Flag(name="background", help="start it and return; see result and wait"),
+                BEFORE,
+                AFTER,
+                Flag(
+                    name="strategy",
+                    value="STRATEGY",
+                    choices=STRATEGIES,
+                    help="when the thread is busy: " + ", ".join(STRATEGIES),
+                ),
+                CONFIG,
+                CONTEXT,
+                Flag(name="webhook", value="URL", help="is told how the run ended"),
+            ),
+            examples=(
+                "%lg run agent Why is the sky blue?",
+                '%lg run steps {"topic": "rain"} --new',
+                "%%lg run agent --thread thread#1",
+            ),
+        ),
+        Command(
+            name="resume",
+            run=resume,
+            usage="[VALUE]",
+            takes_text=True,
+            takes_body=True,
+            help="answer the interrupt of the current thread (JSON or text), or continue where it paused",
+            flags=(
+                Flag(name="id", value="N", help="which interrupt, where several wait"),
+                THREAD,
+                MODE,
+                VAR,
+                BEFORE,
+                AFTER,
+                CONTEXT,
+            ),
+            examples=("%lg resume yes", '%lg resume {"type": "approve"}', '%lg resume {"1": "yes", "2": "no"}'),
+        ),
+        Command(
+            name="cancel",
+            run=cancel,
+            help="stop a run; the last one when none is named",
+            flags=(Flag(name="rollback", help="also take back what the run has written"),),
+            **_RUN_USAGE,
+        ),
+        Command(
+            name="runs",
+            run=runs,
+            usage="[THREAD]",
+            words=1,
+            complete="threads",
+            help="the runs of a thread, newest first",
+            flags=(
+                Flag(name="status", value="STATUS", choices=STATUSES, help="only those: " + ", ".join(STATUSES)),
+                LIMIT,
+            ),
+        ),
+        Command(name="result", run=result, help="a run as far as it came", flags=(VAR,), **_RUN_USAGE),
+        Command(
+            name="wait",
+            run=wait,
+            help="follow a background run to its end; interrupting stops the waiting, not the run",
+            flags=(MODE, VAR),
+            **_RUN_USAGE,
+        ),
+        Command(name="trace", run=trace, help="what a run did, node by node, with times", **_RUN_USAGE),
+        Command(name="logs", run=logs, help="the events of a run, line by line, with times", **_RUN_USAGE),
+    ),
+)

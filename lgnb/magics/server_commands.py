@@ -1,4 +1,4 @@
-"""`%lg status`, `connect`, `assistants`, `assistant`, `graph`, and the help texts."""
+"""`%lg status` and `connect`, and the help texts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
-from ..client import assistants as client
 from ..client.connect import connect as use_server
-from ..client.drawing import Drawing
 from ..client.render import is_live
 from ..client.session import current_session
 from ..client.tables import Table
 from ..errors import LgnbError
-from .live import say
-from .parsing import Arguments
+from .parsing import Arguments, Command, Flag, Group
 
 
 class Help:
@@ -72,27 +69,6 @@ def connect(shell: Any, arguments: Arguments) -> Table:
     return status(shell, Arguments((), "", {}))
 
 
-def assistants(shell: Any, arguments: Arguments) -> Table:
-    """What this server can run."""
-    return client.list()
-
-
-def assistant(shell: Any, arguments: Arguments) -> None:
-    """Choose the current assistant."""
-    if not arguments.words:
-        raise UsageError("Say which assistant: %lg assistant NAME; %lg assistants lists them")
-    row = client.use(arguments.words[0])
-    say(f"The current assistant is {arguments.words[0]} (graph {row['graph_id']}).")
-
-
-def graph(shell: Any, arguments: Arguments) -> Drawing:
-    """The drawing of a graph."""
-    name = arguments.words[0] if arguments.words else current_session().assistant
-    if name is None:
-        raise UsageError("Say which graph: %lg graph NAME; %lg assistants lists them")
-    return client.graph(name, xray=bool(arguments.flag("xray")))
-
-
 def _row(what: str, value: str) -> dict[str, str]:
     return {"what": what, "value": value}
 
@@ -113,3 +89,24 @@ def _workers(connection: Any) -> list[dict[str, str]]:
 def _failed(info: Any) -> list[dict[str, Any]]:
     own = info.get("lgnb") if isinstance(info, dict) else None
     return list(own.get("failed_graphs") or []) if isinstance(own, dict) else []
+
+
+GROUP = Group(
+    "Where am I",
+    (
+        Command(
+            name="status",
+            run=status,
+            help="where am I: server, assistants, current thread; also %lg alone",
+            flags=(Flag(name="verbose", short="v", help="also say where the server was looked for"),),
+        ),
+        Command(
+            name="connect",
+            run=connect,
+            usage="[URL]",
+            words=1,
+            help="use the server at this address; without one, search again",
+            flags=(Flag(name="key-env", value="NAME", help="environment variable that holds the key (LGNB_API_KEY)"),),
+        ),
+    ),
+)

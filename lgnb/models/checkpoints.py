@@ -57,6 +57,14 @@ class ValuePlace:
     can_grow: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevivalConfig:
+    """Types that the configuration lets checkpoints be revived to, besides those that graphs declare."""
+
+    json_types: tuple[Sequence[str], ...] = ()
+    msgpack_types: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Fence:
     """The attempt of a run in whose name something is written; the write is refused when it is not current."""

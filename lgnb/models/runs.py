@@ -15,6 +15,10 @@ Durability = Literal["sync", "async", "exit"]
 FINAL_STATUSES: frozenset[RunStatus] = frozenset(("success", "error", "timeout", "interrupted"))
 
 
+CONTEXT_PROVIDED = "__context_provided__"
+"""In the configurable of a run: its caller gave a context, which the configurable only mirrors."""
+
+
 def is_interrupt_map(resume: Any) -> bool:
     """Whether a resume value answers interrupts by id, told by the same rule as the graph library's."""
     return isinstance(resume, dict) and bool(resume) and all(map(_is_interrupt_id, cast(dict[Any, Any], resume)))

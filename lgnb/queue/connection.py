@@ -96,3 +96,10 @@ class Queue:
     def stats(self) -> dict[str, Any]:
         pool = self.redis.connection_pool
         return {"max_connections": pool.max_connections}
+
+    def pool_stats(self) -> dict[str, int]:
+        """How many connections are open for commands and for subscriptions, and how many of them are in use."""
+        pools = [self.redis.connection_pool, self.patient.connection_pool]
+        in_use = sum(len(pool._in_use_connections) for pool in pools)
+        idle = sum(len(pool._available_connections) for pool in pools)
+        return {"pool_max": sum(pool.max_connections for pool in pools), "pool_size": in_use + idle, "in_use": in_use}

@@ -14,8 +14,8 @@
 | reply:{call} | list | the worker that answers | 60 s |
 
 Channels (pub/sub, nothing is kept): run:{run} and thread:{thread} ring when events were appended, signals
-carries cancel wishes. The keys of one run, and those of one thread, share a hash tag, so that a script may touch
-them together on a cluster.
+carries cancel wishes, news what happened to runs and threads. The keys of one run, and those of one thread, share a
+hash tag, so that a script may touch them together on a cluster.
 """
 
 from __future__ import annotations
@@ -70,3 +70,7 @@ class Keys:
     @property
     def signals(self) -> str:
         return f"{self.prefix}:signals"
+
+    @property
+    def news(self) -> str:
+        return f"{self.prefix}:news"

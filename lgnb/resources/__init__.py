@@ -11,6 +11,7 @@ from ..queue import Queue
 from ..queue.bells import Bells
 from ..queue.calls import Calls
 from ..queue.events import EventLog
+from ..queue.news import NewsChannel
 from ..queue.signals import Signals
 from ..queue.thread_log import ThreadLog
 from ..queue.thread_updates import ThreadUpdates
@@ -56,9 +57,11 @@ class Resources:
     signals: Signals
     calls: Calls
     bells: Bells
+    news: NewsChannel
 
     async def close(self) -> None:
         """Stop listening; the pools belong to whoever opened them."""
+        await self.news.stop()
         await self.bells.stop()
         await self.signals.stop()
 
@@ -72,22 +75,26 @@ async def build_resources(
     events = EventLog(queue, ttl_seconds=settings.stream_ttl_seconds)
     wakeups, signals, calls, bells = WakeUps(queue), Signals(queue), Calls(queue), Bells(queue)
     bells.start()
+    news = NewsChannel(queue)
     thread_log = ThreadLog(queue, ttl_seconds=settings.stream_ttl_seconds, most_kept=settings.protocol_buffer)
     updates = ThreadUpdates(queue, ttl_seconds=settings.stream_ttl_seconds)
     endings = Endings(events=events, thread_log=thread_log)
-    cancellation = Cancellation(database, signals=signals, endings=endings)
+    cancellation = Cancellation(database, signals=signals, endings=endings, news=news)
     streams = RunStreams(database, events=events, bells=bells)
     store = Store(database, config=configuration.store)
     await store.prepare()
     webhooks = Webhooks(database, config=configuration.webhooks)
     ttl = configuration.thread_ttl
-    threads = Threads(database, storage=storage, calls=calls, updates=updates, cancellation=cancellation, ttl=ttl)
+    threads = Threads(
+        database, storage=storage, calls=calls, updates=updates, cancellation=cancellation, news=news, ttl=ttl
+    )
     runs = Runs(
         database,
         wakeups=wakeups,
         cancellation=cancellation,
         streams=streams,
         webhooks=webhooks,
+        news=news,
         default_ttl=ttl.default,
     )
     return Resources(
@@ -106,6 +113,7 @@ async def build_resources(
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
             webhooks=webhooks,
+            news=news,
         ),
         store=store,
         webhooks=webhooks,
@@ -117,4 +125,5 @@ async def build_resources(
         signals=signals,
         calls=calls,
         bells=bells,
+        news=news,
     )

@@ -16,7 +16,7 @@ from ..db.database import Connection
 from ..errors import AssistantNotFound, GraphLoadError, InvalidRequest, InvalidState, RunConflict
 from ..models.assistants import Assistant, system_assistant_id
 from ..models.protocol import MARKER
-from ..models.runs import Run, RunRequest, is_interrupt_map
+from ..models.runs import CONTEXT_PROVIDED, Run, RunRequest, is_interrupt_map
 from ..models.threads import Thread
 from .reserved import clean_config, clean_metadata, without_reserved_keys
 
@@ -28,6 +28,7 @@ class Acceptance:
     run: Run
     graph_id: str
     stopped: list[UUID]
+    is_new_thread: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,8 @@ def prepare(
         "__request_start_time_ms__": int(time.time() * 1000),
         "__after_seconds__": request.after_seconds if request.after_seconds % 1 else int(request.after_seconds),
     }
+    if context:
+        run_configurable[CONTEXT_PROVIDED] = True
     if request.strict_resume:
         run_configurable["__pregel_strict_resume"] = True
     if request.event_streaming:

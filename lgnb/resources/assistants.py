@@ -193,8 +193,6 @@ class Assistants:
             await WorkerRepository(connection).upsert_graph(
                 descriptor.graph_id, descriptor=descriptor.to_json(), failure=descriptor.failure
             )
-            if descriptor.failure is not None:
-                return
             assistants = AssistantRepository(connection)
             name, description = descriptor.name or descriptor.graph_id, descriptor.description
             created = await assistants.insert(
@@ -206,7 +204,8 @@ class Assistants:
                 name=name,
                 description=description,
             )
-            if created is not None:
+            # A graph that cannot be loaded at present is listed like any other; whoever uses it is told why.
+            if created is not None or descriptor.failure is not None:
                 return
             await assistants.lock(assistant_id)
             present = await assistants.get(assistant_id)
@@ -237,7 +236,7 @@ class Assistants:
             raise GraphNotFound(assistant.graph_id)
         descriptor = GraphDescriptor.from_json(stored)
         if descriptor.failure is not None:
-            raise GraphLoadError(assistant.graph_id, descriptor.failure)
+            raise GraphLoadError(assistant.graph_id, descriptor.failure, traceback=descriptor.traceback)
         return descriptor
 
 

@@ -11,7 +11,9 @@ from ..db.database import Connection, Database
 from ..db.runs import RunRepository
 from ..db.threads import ThreadRepository
 from ..errors import QueueUnavailable
+from ..models.news import RunNews
 from ..models.runs import CancelAction, RunStatus
+from ..queue.news import NewsChannel
 from ..queue.signals import Signals
 from .endings import Endings
 from .latest_state import refresh_latest_state
@@ -22,10 +24,11 @@ logger = logging.getLogger(__name__)
 class Cancellation:
     """Cancels runs in flight, and tells workers and readers of runs that ended without their worker."""
 
-    def __init__(self, database: Database, *, signals: Signals, endings: Endings) -> None:
+    def __init__(self, database: Database, *, signals: Signals, endings: Endings, news: NewsChannel) -> None:
         self._database = database
         self._signals = signals
         self._endings = endings
+        self._news = news
 
     async def cancel(self, thread_id: UUID, run_id: UUID, *, action: CancelAction, reason: str) -> bool:
         """False when the run is not (or no longer) pending or running, so asking twice is harmless.
@@ -64,6 +67,8 @@ class Cancellation:
 
         Without Redis, workers find out with their next heartbeat and readers look into Postgres.
         """
+        for run_id in run_ids:
+            self._news.tell(RunNews(action="ended", run_id=run_id, thread_id=thread_id, status=status))
         await self._signal(run_ids)
         for run_id in run_ids:
             await self._endings.tell(thread_id, run_id, status=status)

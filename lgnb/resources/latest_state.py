@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from ..checkpoints.history import thread_states
+from ..checkpoints.sealed import opened
 from ..db.checkpoints import CheckpointRepository
 from ..db.database import Connection
 from ..db.threads import ThreadRepository
@@ -19,16 +20,18 @@ class _Pages:
 
     def __init__(self, connection: Connection) -> None:
         self._checkpoints = CheckpointRepository(connection)
+        self._vault = connection.vault
 
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
     ) -> SavedCheckpoint | None:
-        return await self._checkpoints.get(
+        saved = await self._checkpoints.get(
             thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
         )
+        return (await opened([saved], self._vault))[0] if saved else None
 
     async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:
-        return await self._checkpoints.page(which)
+        return await opened(await self._checkpoints.page(which), self._vault)
 
 
 async def latest_values(connection: Connection, thread_id: UUID) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 import orjson
@@ -21,7 +22,9 @@ from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
 from ..errors import LeaseLost, QueueUnavailable
 from ..failpoints import failpoint
+from ..models.news import LeaseNews, RunNews, ThreadNews
 from ..models.runs import ClaimedRun, RunOutcome
+from ..queue.news import NewsChannel
 from ..queue.wakeups import WakeUps
 from .cancellation import roll_back_attempt
 from .endings import Endings
@@ -50,12 +53,14 @@ class Leases:
         lease_seconds: float,
         max_attempts: int,
         webhooks: Webhooks,
+        news: NewsChannel,
     ) -> None:
         self._database = database
         self._storage = storage
         self._endings = endings
         self._wakeups = wakeups
         self._webhooks = webhooks
+        self._news = news
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
         self._suspect_after = max(max_attempts - 1, 1)
@@ -90,7 +95,8 @@ class Leases:
             )
             if claimed:
                 failpoint("after_claim")
-            return claimed
+        self._news.tell(*map(_start, claimed))
+        return claimed
 
     def is_suspect(self, claimed: ClaimedRun) -> bool:
         """Whether this is the last attempt of a run that was there each time a worker died.
@@ -124,6 +130,7 @@ class Leases:
                     connection, told, status=outcome.status, values=outcome.values, error=outcome.error
                 )
             is_awaited = await _store_outcome(connection, claimed, outcome)
+        self._tell_end(claimed, outcome)
         if is_awaited:
             await self._ring(claimed.graph_id)
 
@@ -165,6 +172,7 @@ class Leases:
             if told:
                 values = await latest_values(connection, claimed.thread_id)
                 await self._webhooks.note(connection, told, status="rollback", values=values, error=outcome.error)
+        self._tell_end(claimed, outcome)
         if is_awaited:
             await self._ring(claimed.graph_id)
 
@@ -173,6 +181,7 @@ class Leases:
         async with self._database.connection() as connection:
             returned = await RunRepository(connection).return_to_queue(claimed.run_id, attempt=claimed.attempt)
         if returned:
+            self._news.tell(RunNews(action="returned", run_id=claimed.run_id, thread_id=claimed.thread_id))
             await self._ring(claimed.graph_id)
         return returned is not None
 
@@ -202,6 +211,7 @@ class Leases:
         done = Takeover(requeued=[], ended=[])
         graph_ids: set[str] = set()
         hopeless: list[ExpiredRun] = []
+        lost: list[RunNews] = []
         async with self._database.transaction() as connection:
             # First take away what they could renew, then their runs.
             await WorkerRepository(connection).delete_expired()
@@ -211,7 +221,9 @@ class Leases:
                     hopeless.append(run)
                 elif await runs.requeue(run.run_id, attempt=run.attempt):
                     done.requeued.append(run.run_id)
+                    lost.append(RunNews(action="lost", run_id=run.run_id, thread_id=run.thread_id))
                     graph_ids.add(run.graph_id)
+        self._news.tell(*lost)
         for run in hopeless:
             if await self._end(run):
                 done.ended.append(run.run_id)
@@ -261,11 +273,44 @@ class Leases:
             status="error", thread_status="error", result=orjson.dumps({"__error__": error}), error=error
         ).with_state(state)
 
+    def tell_lost(self, worker_id: UUID) -> None:
+        """A worker could not renew its lease in time."""
+        self._news.tell(LeaseNews(worker_id=worker_id))
+
+    def _tell_end(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
+        thread = ThreadNews(
+            action="deleted" if claimed.temporary else "status",
+            thread_id=claimed.thread_id,
+            status=None if claimed.temporary else outcome.thread_status,
+        )
+        run = RunNews(
+            action="ended",
+            run_id=claimed.run_id,
+            thread_id=claimed.thread_id,
+            graph_id=claimed.graph_id,
+            status=outcome.status,
+            attempt=claimed.attempt,
+        )
+        self._news.tell(run, thread)
+
     async def _ring(self, graph_id: str) -> None:
         try:
             await self._wakeups.ring(graph_id)
         except QueueUnavailable:
             logger.warning("Redis does not answer: runs start with the next poll.")
+
+
+def _start(claimed: ClaimedRun) -> RunNews:
+    waited = (datetime.now(UTC) - claimed.created_at).total_seconds()
+    return RunNews(
+        action="started",
+        run_id=claimed.run_id,
+        thread_id=claimed.thread_id,
+        graph_id=claimed.graph_id,
+        attempt=claimed.attempt,
+        # A figure for people: the clock of this machine will do. A retry has waited for something else.
+        waited_seconds=max(waited, 0.0) if claimed.attempt == 1 else None,
+    )
 
 
 async def _store_outcome(connection: Connection, claimed: ClaimedRun, outcome: RunOutcome) -> bool:

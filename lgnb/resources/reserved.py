@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..models.runs import Run
+from ..models.runs import CONTEXT_PROVIDED, Run
 
-# Who called: graphs may know, clients are not shown it.
+# Who called, and how: graphs may know, clients are not shown it.
 IDENTITY = frozenset(("langgraph_auth_user", "langgraph_auth_user_id", "langgraph_auth_permissions"))
 
 _CONFIGURABLE = frozenset(
@@ -24,7 +24,7 @@ _CONFIGURABLE = frozenset(
         "__otel_tracestate__",
         "__dd_trace_headers__",
         "__pregel_node_finished",
-        "__context_provided__",
+        CONTEXT_PROVIDED,
     )
 )
 _METADATA = frozenset(("thread_id", "assistant_id", "run_id", "cron_id", "counters_since_delta_snapshot"))
@@ -58,7 +58,8 @@ def shown(run: Run) -> Run:
     """A run as a client may see it: without the identity of the caller who started it."""
     config: dict[str, Any] = run.kwargs.get("config") or {}
     configurable: dict[str, Any] = config.get("configurable") or {}
-    if IDENTITY.isdisjoint(configurable):
+    hidden = IDENTITY | {CONTEXT_PROVIDED}
+    if hidden.isdisjoint(configurable):
         return run
-    kept = {key: value for key, value in configurable.items() if key not in IDENTITY}
+    kept = {key: value for key, value in configurable.items() if key not in hidden}
     return replace(run, kwargs={**run.kwargs, "config": {**config, "configurable": kept}})

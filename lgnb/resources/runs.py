@@ -23,10 +23,12 @@ from ..errors import (
 from ..failpoints import failpoint
 from ..models.assistants import Assistant
 from ..models.ids import new_id
+from ..models.news import RunNews, ThreadNews
 from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus
 from ..models.streams import StreamEvent
 from ..models.threads import Thread, ThreadTtl
 from ..queue.bells import Bell
+from ..queue.news import NewsChannel
 from ..queue.wakeups import WakeUps
 from .acceptance import Acceptance, Prepared, assistant_to_run, prepare, refuse_second_answer
 from .cancellation import Cancellation, delete_run
@@ -45,6 +47,7 @@ class Runs:
         cancellation: Cancellation,
         streams: RunStreams,
         webhooks: Webhooks,
+        news: NewsChannel,
         default_ttl: ThreadTtl | None,
     ) -> None:
         self._database = database
@@ -52,6 +55,7 @@ class Runs:
         self._cancellation = cancellation
         self._streams = streams
         self._webhooks = webhooks
+        self._news = news
         self._default_ttl = default_ttl
 
     async def create(
@@ -84,13 +88,19 @@ class Runs:
         await self.announce([acceptance])
         return shown(acceptance.run)
 
-    async def create_batch(self, requests: list[RunRequest], *, request_id: str | None = None) -> list[Run]:
+    async def create_batch(
+        self,
+        requests: list[RunRequest],
+        *,
+        request_id: str | None = None,
+        headers_configurable: dict[str, str] | None = None,
+    ) -> list[Run]:
         """Accept several stateless runs: all of them or none."""
         for url in {request.webhook for request in requests}:
             await self._webhooks.check(url)
         async with self._database.transaction() as connection:
             accepted = [
-                await self._accept(connection, None, request, request_id=request_id, headers=None)
+                await self._accept(connection, None, request, request_id=request_id, headers=headers_configurable)
                 for request in requests
             ]
         await self.announce(accepted)
@@ -109,6 +119,20 @@ class Runs:
         if run is None:
             raise RunNotFound(run_id)
         return shown(run)
+
+    async def refuse_waiting_for_itself(self, run_id: UUID, thread_id: UUID) -> None:
+        """Refuse what a run asks for on its own thread and would wait for: it cannot begin before that run has ended.
+
+        Raises:
+            RunConflict: the run is in flight on this thread.
+        """
+        async with self._database.connection() as connection:
+            run = await RunRepository(connection).get(thread_id, run_id)
+        if run is not None and not run.is_final:
+            raise RunConflict(
+                f"Run {run_id} would wait for itself: a run on its own thread begins after it. "
+                "Give the other run a thread of its own, or none."
+            )
 
     async def find(self, run_id: UUID) -> Run:
         """A run by its id alone."""
@@ -213,6 +237,12 @@ class Runs:
         """Only now, after the commit, is Redis told; without it workers find the runs by their next poll."""
         failpoint("after_accept")
         for acceptance in accepted:
+            run = acceptance.run
+            if acceptance.is_new_thread:
+                self._news.tell(ThreadNews(action="created", thread_id=run.thread_id))
+            self._news.tell(
+                RunNews(action="created", run_id=run.run_id, thread_id=run.thread_id, graph_id=acceptance.graph_id)
+            )
             try:
                 await self._wakeups.ring(acceptance.graph_id)
             except QueueUnavailable:
@@ -262,7 +292,7 @@ class Runs:
                 ttl=self._default_ttl,
                 after_seconds=request.after_seconds,
             )
-            return Acceptance(run=run, graph_id=assistant.graph_id, stopped=[])
+            return Acceptance(run=run, graph_id=assistant.graph_id, stopped=[], is_new_thread=True)
         if existing is None:
             created = await threads.insert(
                 prepared.thread_id,
@@ -293,7 +323,7 @@ class Runs:
             after_seconds=request.after_seconds,
         )
         stopped = await self._supersede(connection, in_flight, request.multitask_strategy, by=run_id)
-        return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped)
+        return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped, is_new_thread=existing is None)
 
     async def _supersede(
         self, connection: Connection, in_flight: Sequence[Run], strategy: MultitaskStrategy, *, by: UUID

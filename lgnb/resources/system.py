@@ -9,6 +9,7 @@ from typing import Any
 from .._version import __version__
 from ..db.database import Database
 from ..db.runs import RunRepository
+from ..db.webhooks import WebhookRepository
 from ..db.workers import WorkerRepository
 from ..errors import DatabaseUnavailable, QueueUnavailable
 from ..queue import Queue
@@ -77,6 +78,7 @@ class System:
         async with self._database.connection() as connection:
             counts = await RunRepository(connection).counts()
             workers = await WorkerRepository(connection).live()
+            backlog = await WebhookRepository(connection).backlog()
         self._active = counts.n_running
         jobs = sum(worker.jobs for worker in workers)
         return {
@@ -85,9 +87,17 @@ class System:
                 "n_running": counts.n_running,
                 "pending_runs_wait_time_max_secs": counts.pending_runs_wait_time_max_secs,
                 "pending_runs_wait_time_med_secs": counts.pending_runs_wait_time_med_secs,
+                "pending_unblocked_runs_wait_time_max_secs": counts.pending_unblocked_runs_wait_time_max_secs,
             },
-            "workers": {"max": jobs, "active": counts.n_running, "available": max(jobs - counts.n_running, 0)},
+            "workers": {
+                "alive": len(workers),
+                "max": jobs,
+                "active": counts.n_running,
+                "available": max(jobs - counts.n_running, 0),
+            },
+            "webhooks": {"n_pending": backlog.n_pending, "oldest_pending_secs": backlog.oldest_secs},
             "postgres": self._database.pool_stats(),
+            "redis": self._queue.pool_stats(),
         }
 
     async def refresh(self) -> None:

@@ -28,9 +28,11 @@ from ..errors import (
 from ..json_encoding import encode
 from ..models.checkpoints import UsageRow
 from ..models.ids import new_id
+from ..models.news import ThreadNews
 from ..models.pages import Page
 from ..models.threads import Thread, ThreadTtl, ThreadTtlConfig
 from ..queue.calls import Calls
+from ..queue.news import NewsChannel
 from ..queue.thread_updates import ThreadUpdates
 from .cancellation import Cancellation
 from .latest_state import refresh_latest_state
@@ -52,6 +54,7 @@ class Threads:
         calls: Calls,
         updates: ThreadUpdates,
         cancellation: Cancellation,
+        news: NewsChannel,
         ttl: ThreadTtlConfig,
     ) -> None:
         self._database = database
@@ -60,6 +63,7 @@ class Threads:
         self._updates = updates
         self._ttl = ttl
         self._cancellation = cancellation
+        self._news = news
 
     async def create(
         self,
@@ -88,6 +92,7 @@ class Threads:
             if existing is None or if_exists == "raise":
                 raise AlreadyExists(f"Thread {thread_id} exists already.")
             return existing
+        self._news.tell(ThreadNews(action="created", thread_id=thread_id))
         if supersteps:
             try:
                 await self._call(created, "bulk_update_state", {"supersteps": supersteps})
@@ -168,6 +173,7 @@ class Threads:
             stopped = [run.run_id for run in await RunRepository(connection).in_flight(thread_id)]
             await threads.delete(thread_id)
             await CheckpointRepository(connection).delete_for_threads([thread_id])
+        self._news.tell(ThreadNews(action="deleted", thread_id=thread_id))
         if stopped:
             await self._cancellation.announce_end(stopped, thread_id=thread_id)
 
@@ -214,6 +220,8 @@ class Threads:
                 await CheckpointRepository(connection).prune([thread_id])
                 await refresh_latest_state(connection, thread_id)
                 await threads.expire_again(thread_id)
+        if strategy == "delete":
+            self._news.tell(ThreadNews(action="deleted", thread_id=thread_id))
         return strategy is not None
 
     async def copy(self, thread_id: UUID) -> Thread:
@@ -234,6 +242,7 @@ class Threads:
                 copied = await threads.get(new_thread_id) or copied
             if self._ttl.default is not None:
                 copied = await threads.update(new_thread_id, metadata=None, ttl=self._ttl.default) or copied
+        self._news.tell(ThreadNews(action="created", thread_id=new_thread_id))
         return copied
 
     async def get_state(
@@ -296,8 +305,12 @@ class Threads:
         values: Any,
         as_node: str | None = None,
         checkpoint: dict[str, Any] | None = None,
+        headers: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Write to the state as if a node had, through a worker that has the graph.
+
+        Args:
+            headers: what the configurable of the graph takes from the headers of the request.
 
         Raises:
             ThreadBusy: a run is pending or running.
@@ -305,9 +318,8 @@ class Threads:
             WorkerUnavailable: no worker that serves the graph answered.
         """
         thread = await self.get(thread_id)
-        return await self._call(
-            thread, "update_state", {"values": values, "as_node": as_node, "checkpoint": checkpoint or {}}
-        )
+        params = {"values": values, "as_node": as_node, "checkpoint": checkpoint or {}, "headers": headers or {}}
+        return await self._call(thread, "update_state", params)
 
     async def storage(self, thread_id: UUID) -> dict[str, Any]:
         """How many bytes the thread's checkpoints take, by channel."""

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from ..db.database import Connection, Database
+from ..db.runs import RunRepository
 from ..db.webhooks import EndedRun, WebhookRepository
-from ..errors import NotFound
+from ..errors import NotFound, RunNotFound
 from ..json_encoding import encode
 from ..models.webhooks import Answer, Delivery, DueDelivery, WebhookConfig
 from .addresses import Target, allowed_target
@@ -72,9 +73,16 @@ class Webhooks:
         )
 
     async def of_run(self, thread_id: UUID, run_id: UUID) -> list[Delivery]:
-        """What the webhook of a run was told, with every try."""
+        """What the webhook of a run was told, with every try; also of a run that was rolled back.
+
+        Raises:
+            RunNotFound: there is no such run, and nobody was told of one.
+        """
         async with self._database.connection() as connection:
-            return await WebhookRepository(connection).of_run(thread_id, run_id)
+            told = await WebhookRepository(connection).of_run(thread_id, run_id)
+            if not told and await RunRepository(connection).get(thread_id, run_id) is None:
+                raise RunNotFound(run_id)
+        return told
 
     async def send_again(self, thread_id: UUID, run_id: UUID) -> list[Delivery]:
         """Tell the webhook of a run once more.

@@ -53,6 +53,7 @@ class CallServer:
         graph_loops: GraphLoops,
         graph_ids: Sequence[str],
         store: GraphStore,
+        codec: Codec,
         most_at_once: int,
     ) -> None:
         self._resources = resources
@@ -60,6 +61,7 @@ class CallServer:
         self._graph_loops = graph_loops
         self._graph_ids = graph_ids
         self._store = store
+        self._codec = codec
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(most_at_once)
         self._methods: dict[str, Callable[[Call], Awaitable[Any]]] = {
@@ -127,7 +129,7 @@ class CallServer:
             thread = await threads.get(thread_id)
             assert thread is not None
             config = _config(call, thread.config, checkpoint)
-            saver = Saver(storage, Codec(), loop=self._loop)
+            saver = Saver(storage, self._codec, loop=self._loop)
             _, future = self._graph_loops.run(
                 self._on_graph(call.graph_id, config, saver, supersteps), graph_id=call.graph_id
             )
@@ -167,6 +169,7 @@ def _config(call: Call, thread_config: dict[str, Any], checkpoint: dict[str, Any
     """The config of an update: the thread's own, at the checkpoint asked for."""
     configurable = {
         **(thread_config.get("configurable") or {}),
+        **(call.params.get("headers") or {}),
         "checkpoint_ns": "",
         **{key: value for key, value in checkpoint.items() if value is not None},
         "thread_id": call.params["thread_id"],

@@ -12,12 +12,14 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.runnables import RunnableConfig
 from langgraph._internal._constants import CONFIG_KEY_STREAM_MESSAGES_V2
 from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
 
+from .. import telemetry
 from ..checkpoints.revivable import revivable_types
 from ..checkpoints.saver import Saver
 from ..checkpoints.tasks import tasks_of_event
@@ -27,7 +29,9 @@ from ..graphs.tracebacks import user_traceback
 from ..json_encoding import describe_error, encode
 from ..models.checkpoints import CheckpointKey, NextTasks
 from ..models.runs import ClaimedRun, RunStatus
-from .inputs import run_config, run_context
+from .inputs import run_config, run_context, without_dropped
+from .langsmith_trace import langsmith_trace
+from .node_spans import RunTrace
 from .transformers import Transformers, Triple
 from .translation import EventTranslator
 
@@ -114,6 +118,7 @@ class Execution:
         self._open_tasks = 0
         self._live_values: bytes | None = None
         self._live_values_saved = False
+        self._trace: RunTrace | None = None
 
     @property
     def stopped(self) -> StopReason | None:
@@ -158,8 +163,16 @@ class Execution:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         if self._stop is not None:
             return self.stopped_ending()
+        if not telemetry.is_traced():
+            return await self._attempt()
+        self._trace = RunTrace(self._claimed)
+        with self._trace:
+            return await self._attempt()
+
+    async def _attempt(self) -> Ending:
         try:
-            await self._execute()
+            with langsmith_trace(self._claimed.kwargs["config"].get("configurable") or {}) as callbacks:
+                await self._execute(callbacks)
         except asyncio.CancelledError:
             if self._stop is None:
                 raise RunReturned from None
@@ -213,6 +226,8 @@ class Execution:
             if isinstance(cause, NotReady) and not isinstance(cause, DatabaseFull):
                 logger.warning("Run %s goes back to the queue: %s", self._claimed.run_id, cause)
                 raise RunReturned from error
+        if self._trace is not None:
+            self._trace.fail(error)
         described = describe_error(error)
         logger.info("Run %s failed", self._claimed.run_id, exc_info=error)
         self._publish("error", encode({**described, "traceback": user_traceback(error)}))
@@ -224,9 +239,11 @@ class Execution:
             live_values_saved=self._live_values_saved,
         )
 
-    async def _execute(self) -> None:
+    async def _execute(self, callbacks: list[BaseCallbackHandler]) -> None:
         kwargs = self._claimed.kwargs
         config = run_config(self._claimed, goes_on=self._goes_on)
+        if watching := [*(self._trace.callbacks if self._trace else ()), *callbacks]:
+            config["callbacks"] = watching
         context = kwargs.get("context")
         translator = EventTranslator(stream_modes=kwargs["stream_mode"], subgraphs=kwargs["subgraphs"])
         async with self._source.open(
@@ -238,9 +255,11 @@ class Execution:
         ) as graph:
             if self._saver is not None:
                 graph.checkpointer = self._saver.with_allowlist(revivable_types(graph))
+            # The schema is made anew each time, at the price of a small run.
+            kept = run_context(context, graph.get_context_jsonschema() if context else None)
+            config = without_dropped(config, context, kept)
             options: dict[str, Any] = {
-                # The schema is made anew each time, at the price of a small run.
-                "context": run_context(context, graph.get_context_jsonschema() if context else None),
+                "context": kept,
                 "stream_mode": self._library_modes(translator),
                 "subgraphs": True,
                 "interrupt_before": kwargs.get("interrupt_before"),

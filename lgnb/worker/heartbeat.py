@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from uuid import UUID
 
@@ -23,6 +24,7 @@ class Heartbeat:
     """One thread with one connection. The callbacks run on that thread and must only pass the news on.
 
     Args:
+        leased_at: when the lease was asked for, by `time.monotonic()`.
         on_lost: the lease ended before it could be renewed; everything in hand belongs to others now.
         on_watched: how the runs in hand stand in the table.
         watched: ids of the runs in hand.
@@ -35,6 +37,7 @@ class Heartbeat:
         *,
         worker_id: UUID,
         lease_seconds: float,
+        leased_at: float,
         watched: Callable[[], list[UUID]],
         on_watched: Callable[[list[RunWatch]], None],
         on_lost: Callable[[], None],
@@ -53,6 +56,19 @@ class Heartbeat:
         self._tick_seconds = 0.25
         self._renew_every = max(1, int(lease_seconds / 3 / self._tick_seconds))
         self._connection: psycopg.Connection | None = None
+        self._renewed_at = leased_at
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the lease must have ended by now, by our own clock: others may have taken over.
+
+        For somebody else to ask, because the heartbeat itself may wait for an answer that never comes.
+        """
+        return time.monotonic() - self._renewed_at > self._lease_seconds
+
+    def abandon(self) -> None:
+        """Have the thread end as soon as it can, without waiting for it."""
+        self._stopped.set()
 
     def start(self) -> None:
         self._thread.start()
@@ -70,20 +86,24 @@ class Heartbeat:
                 ticks += 1
                 self._every_beat()
                 if ticks % self._renew_every == 0 and not self._beat():
-                    self._on_lost()
+                    if not self._stopped.is_set():
+                        self._on_lost()
                     return
         finally:
             self._disconnect()
 
     def _beat(self) -> bool:
-        """False when the lease is known to be lost. A silent Postgres is not: fences decide when it is back."""
+        """False when the lease is known to be lost. With a silent Postgres it is, once it `is_overdue`."""
         try:
             connection = self._connect()
+            asked_at = time.monotonic()
             renewed = connection.execute(
                 query("worker_renew"), {"worker_id": self._worker_id, "lease_seconds": self._lease_seconds}
             ).fetchone()
             if renewed is None:
                 return False
+            # From before the question: so the lease never ends for the database before it ends here.
+            self._renewed_at = asked_at
             if run_ids := self._watched():
                 with connection.cursor(row_factory=class_row(RunWatch)) as cursor:
                     cursor.execute(query("run_watch"), {"run_ids": run_ids})

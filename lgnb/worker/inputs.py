@@ -11,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, Send
 
 from .._version import __version__
-from ..models.runs import ClaimedRun, is_interrupt_map
+from ..models.runs import CONTEXT_PROVIDED, ClaimedRun, is_interrupt_map
 
 _LANGGRAPH_VERSION = importlib.metadata.version("langgraph")
 
@@ -52,6 +52,17 @@ def run_context(stored: Mapping[str, Any] | None, schema: Mapping[str, Any] | No
     if properties:
         context = {key: value for key, value in context.items() if key in properties}
     return context or None
+
+
+def without_dropped(
+    config: RunnableConfig, stored: Mapping[str, Any] | None, kept: Mapping[str, Any] | None
+) -> RunnableConfig:
+    """The config without what its schema dropped from a context; a configurable that the caller gave stays whole."""
+    configurable = dict(config.get("configurable") or {})
+    if configurable.pop(CONTEXT_PROVIDED, False):
+        for name in (stored or {}).keys() - (kept or {}).keys():
+            configurable.pop(name, None)
+    return {**config, "configurable": configurable}
 
 
 def command_of(stored: Mapping[str, Any]) -> Command[Any]:

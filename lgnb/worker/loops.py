@@ -47,6 +47,12 @@ class Owner:
 _owner: ContextVar[Owner | None] = ContextVar("lgnb_owner", default=None)
 
 
+def current_run() -> UUID | None:
+    """The run whose node, or factory, asks; None outside a run."""
+    owner = _owner.get()
+    return owner.run_id if owner else None
+
+
 class LoopThread:
     """An event loop on a daemon thread of its own."""
 

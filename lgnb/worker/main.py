@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 
+from .. import telemetry
+from ..checkpoints.codec import Codec
 from ..db.database import Database
 from ..db.migrate import migrate
 from ..embedded import acquire
@@ -16,10 +18,12 @@ from ..graphs.configuration import configuration_of
 from ..graphs.descriptors import describe_all
 from ..graphs.loading import GraphRegistry
 from ..graphs.project import Project
+from ..loopback import Api, install
 from ..parent_watch import watch_parent
 from ..queue import Queue
 from ..resources import build_resources
 from ..settings import Settings
+from .loops import current_run
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -34,8 +38,9 @@ def run_worker(settings: Settings) -> int:
 
 
 async def _run(settings: Settings) -> int:
+    telemetry.configure("lgnb-worker")
     project = Project.of(settings.config)
-    configuration = configuration_of(project, thread_ttl=settings.thread_ttl)
+    configuration = configuration_of(project, settings)
     for warning in (*project.warnings, *configuration.warnings):
         logger.warning("%s", warning)
     async with contextlib.AsyncExitStack() as stack:
@@ -44,7 +49,12 @@ async def _run(settings: Settings) -> int:
             embedded = await acquire(settings.data_dir)
             stack.push_async_callback(embedded.release)
             postgres_uri, redis_uri = postgres_uri or embedded.postgres_uri, redis_uri or embedded.redis_uri
-        database = Database(postgres_uri, pool_size=settings.postgres_pool_size, application_name="lgnb-worker")
+        database = Database(
+            postgres_uri,
+            pool_size=settings.postgres_pool_size,
+            application_name="lgnb-worker",
+            vault=configuration.vault,
+        )
         await database.open()
         stack.push_async_callback(database.close)
         async with database.connection() as connection:
@@ -55,14 +65,18 @@ async def _run(settings: Settings) -> int:
             database=database, queue=queue, settings=settings, configuration=configuration
         )
         stack.push_async_callback(resources.close)
+        api = Api(settings.api_url, settings.worker_key or "") if settings.api_url else None
+        install(api, calling_run=current_run)
         registry = GraphRegistry()
         registry.load_all(project)
         for descriptor in await describe_all(registry):
             await resources.assistants.register(descriptor)
-        worker = Worker(resources, registry, settings=settings, postgres_uri=postgres_uri)
+        codec = Codec(configuration.revival.msgpack_types, json_types=configuration.revival.json_types)
+        worker = Worker(resources, registry, settings=settings, postgres_uri=postgres_uri, codec=codec)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
         logger.info("Worker %d serves %s", os.getpid(), ", ".join(registry.graph_ids))
         await worker.run()
+    await asyncio.to_thread(telemetry.shut_down)
     return 0

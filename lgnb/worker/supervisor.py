@@ -12,6 +12,7 @@ from asyncio.subprocess import DEVNULL, Process
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from ..errors import LgnbError
 from ..settings import Settings
@@ -53,19 +54,22 @@ class Supervisor:
         count: int,
         on_death: Callable[[int], Awaitable[object]] | None = None,
         command: Sequence[str] = WORKER_COMMAND,
+        writes_bytecode: bool = True,
     ) -> None:
-        """`on_death` is awaited with the process id of each worker that ended without being asked to."""
+        """`on_death` is awaited with the process id of each worker that ended without being asked to.
+
+        Without `writes_bytecode` a source that is changed twice within a second is read twice.
+        """
         environment = _environment(settings, postgres_uri=postgres_uri, redis_uri=redis_uri)
-        self._places = [
-            _Place(
-                number,
-                command=command,
-                environment=environment,
-                drain_seconds=settings.drain_seconds,
-                on_death=on_death,
-            )
-            for number in range(1, count + 1)
-        ]
+        if not writes_bytecode:
+            environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        self._count = count
+        self._begun = 0
+        self._new_place = lambda number: _Place(
+            number, command=command, environment=environment, drain_seconds=settings.drain_seconds, on_death=on_death
+        )
+        self._places = self._new_places()
+        self._retiring: set[asyncio.Future[Any]] = set()
 
     def start(self) -> None:
         """Start every worker and keep it alive from now on."""
@@ -74,7 +78,20 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Tell every worker to finish, wait for the drain time, then kill what is left."""
-        await asyncio.gather(*(place.stop() for place in self._places))
+        await asyncio.gather(*(place.stop() for place in self._places), *self._retiring)
+
+    def replace(self) -> None:
+        """Start new workers and let the present ones finish; for code that has changed. Returns at once."""
+        retired, self._places = self._places, self._new_places()
+        self.start()
+        for place in retired:
+            leaving = asyncio.ensure_future(place.stop())
+            self._retiring.add(leaving)
+            leaving.add_done_callback(self._retiring.discard)
+
+    def _new_places(self) -> list[_Place]:
+        self._begun += self._count
+        return [self._new_place(number) for number in range(self._begun - self._count + 1, self._begun + 1)]
 
     @property
     def pids(self) -> list[int]:

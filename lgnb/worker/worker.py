@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -49,6 +50,7 @@ _MOST_HEARD = 256
 # How long a stopped run may take to notice before its end is committed without it.
 _STOP_GRACE_SECONDS = 3.0
 _RETRY_SECONDS = 0.5
+_WATCH_SECONDS = 0.25
 
 
 @dataclass(slots=True)
@@ -68,11 +70,20 @@ class InHand:
 class Worker:
     """One lease and up to `jobs` runs. `run()` returns after `stop()`, when everything is finished or given back."""
 
-    def __init__(self, resources: Resources, registry: GraphRegistry, *, settings: Settings, postgres_uri: str) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        registry: GraphRegistry,
+        *,
+        settings: Settings,
+        postgres_uri: str,
+        codec: Codec | None = None,
+    ) -> None:
         self._resources = resources
         self._registry = registry
         self._settings = settings
         self._postgres_uri = postgres_uri
+        self._codec = codec or Codec()
         self._graph_ids = [graph_id for graph_id in registry.graph_ids if graph_id not in registry.failures]
         self._loop = asyncio.get_running_loop()
         self._graph_loops = GraphLoops(
@@ -86,6 +97,7 @@ class Worker:
             graph_loops=self._graph_loops,
             graph_ids=self._graph_ids,
             store=self._store,
+            codec=self._codec,
             most_at_once=max(1, settings.postgres_pool_size // 4),
         )
         self._worker_id = uuid4()
@@ -110,6 +122,7 @@ class Worker:
             ),
             asyncio.create_task(ThreadSweeper(self._resources.threads).run(), name="lgnb-thread-sweeper"),
             asyncio.create_task(StoreSweeper(self._resources.store).run(), name="lgnb-store-sweeper"),
+            asyncio.create_task(self._watch_lease(), name="lgnb-lease"),
             asyncio.create_task(self._return_lost_claims(), name="lgnb-lost-claims"),
             asyncio.create_task(self._listen(), name="lgnb-wakeups"),
             asyncio.create_task(self._calls.run(), name="lgnb-calls"),
@@ -139,6 +152,7 @@ class Worker:
 
     async def _begin_lease(self) -> None:
         self._worker_id = uuid4()
+        asked_at = time.monotonic()
         await self._resources.leases.register(
             self._worker_id,
             host_name=socket.gethostname(),
@@ -150,6 +164,7 @@ class Worker:
             self._postgres_uri,
             worker_id=self._worker_id,
             lease_seconds=self._settings.lease_seconds,
+            leased_at=asked_at,
             watched=lambda: list(self._hands),
             on_watched=self._from_thread(self._compare),
             on_lost=self._from_thread(self._lose),
@@ -159,11 +174,23 @@ class Worker:
 
     def _lose(self) -> None:
         """The lease ended (stalled, or cut off from Postgres): what is in hand belongs to others now."""
+        if self._heartbeat is None:
+            return
+        self._heartbeat.abandon()
+        self._heartbeat = None
         logger.warning("The lease of this worker ended before it was renewed; its runs go on elsewhere.")
+        self._resources.leases.tell_lost(self._worker_id)
         for hand in self._hands.values():
             self._stop_run(hand, "lost")
         if not self._stopping.is_set():
             self._spawn(self._begin_lease_again())
+
+    async def _watch_lease(self) -> None:
+        """Notice the end of the lease also while the heartbeat waits for a Postgres that says nothing."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if self._heartbeat is not None and self._heartbeat.is_overdue:
+                self._lose()
 
     async def _begin_lease_again(self) -> None:
         while not self._stopping.is_set():
@@ -288,7 +315,7 @@ class Worker:
         given = input_of(claimed, stored_input=False)
         if not claimed.temporary:
             fence = Fence(claimed.run_id, claimed.attempt)
-            saver = Saver(self._resources.storage, Codec(), fence=fence, loop=self._loop)
+            saver = Saver(self._resources.storage, self._codec, fence=fence, loop=self._loop)
             if claimed.attempt > 1:
                 traces = await self._resources.storage.traces_of_run(claimed.thread_id, claimed.run_id)
                 goes_on = traces.has_checkpoint

@@ -98,12 +98,17 @@ class MakeServer(Protocol):
         environment: dict[str, str] | None = None,
         home: Path | None = None,
         ready: bool = True,
+        cwd: Path | None = None,
+        program: tuple[str, ...] = (),
     ) -> ServerProcess: ...
 
 
 @pytest.fixture(scope="session")
 def make_server(make_data_dir: Callable[[], Path]) -> Iterator[MakeServer]:
-    """`graphs` names a langgraph.json; `command` may also be ("jupyter_server",), a usual Jupyter server."""
+    """`graphs` names a langgraph.json; `command` may also be ("jupyter_server",), a usual Jupyter server.
+
+    `program` is what runs the command in `cwd`, where it is not this Python in the server's home.
+    """
     started: list[ServerProcess] = []
 
     def make(
@@ -113,14 +118,23 @@ def make_server(make_data_dir: Callable[[], Path]) -> Iterator[MakeServer]:
         environment: dict[str, str] | None = None,
         home: Path | None = None,
         ready: bool = True,
+        cwd: Path | None = None,
+        program: tuple[str, ...] = (),
     ) -> ServerProcess:
         home = home or make_data_dir()
         variables = os.environ | _places(home) | ({"LGNB_CONFIG": str(graphs)} if graphs else {}) | (environment or {})
         token = variables.get("LGNB_TOKEN", "secret")
         with open(home / "log", "ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", *command, "--port=0", *_options_of(command, token), *options],
-                cwd=home,
+                [
+                    *(program or (sys.executable, "-P")),
+                    "-m",
+                    *command,
+                    "--port=0",
+                    *_options_of(command, token),
+                    *options,
+                ],
+                cwd=cwd or home,
                 env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -148,6 +162,13 @@ def lgnb_server(make_server: MakeServer) -> ServerProcess:
 def testing_server(make_server: MakeServer) -> ServerProcess:
     """A server with the graphs of lgnb.testing, shared by all tests of the session."""
     return make_server(graphs=TESTING_GRAPHS)
+
+
+@pytest.fixture(scope="session")
+def api_server(make_server: MakeServer) -> ServerProcess:
+    """A server for all tests of the core API, with the graphs that `api/` has for them."""
+    graphs = Path(__file__).with_name("api") / "langgraph.json"
+    return make_server(graphs=graphs, environment={"LGNB_HEARTBEAT_SECONDS": "0.2"})
 
 
 @pytest.fixture

@@ -54,6 +54,16 @@ async def test_a_cron_is_created_searched_changed_and_deleted(client: LangGraphC
     assert await client.crons.count(metadata={"name": "weekly"}) == 0
 
 
+async def test_a_cron_is_read_by_its_id(client: LangGraphClient, two_workers: Any) -> None:
+    """The SDK has no method for it."""
+    cron: Any = await client.crons.create("echo", schedule="@yearly", input={"text": "hi"})
+    async with httpx.AsyncClient(base_url=two_workers.url, headers={"x-api-key": two_workers.api_key}) as http:
+        read = await http.get(f"/runs/crons/{cron['cron_id']}")
+    await client.crons.delete(cron["cron_id"])
+
+    assert read.json() == cron
+
+
 async def test_a_cron_of_every_second_fires_once_a_second(client: LangGraphClient) -> None:
     """Two workers look at the same cron; the runs keep their threads, which are found by the cron's metadata."""
     cron: Any = await client.crons.create(

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import api_coverage
 import pytest
 
 _DRIVER = Path(__file__).parents[1] / "js" / "drive_protocol.mjs"
@@ -30,6 +31,8 @@ async def drive(node: str, server: Any, scenario: str, assistant: str, **variabl
     for line in output.splitlines():
         report = json.loads(line)
         reports.setdefault(report["kind"], []).append(report)
+        if report["kind"] == "request":
+            api_coverage.note(api_coverage.JS, report["method"], report["path"], report["status"])
     return reports
 
 

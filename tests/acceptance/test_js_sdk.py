@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import api_coverage
 import pytest
 
 _DRIVER = Path(__file__).parents[1] / "js" / "drive.mjs"
@@ -36,12 +37,20 @@ class Driver:
         for line in output.splitlines():
             report = json.loads(line)
             reports.setdefault(report["kind"], []).append(report)
+            if report["kind"] == "request":
+                api_coverage.note(api_coverage.JS, report["method"], report["path"], report["status"])
         return reports
 
 
 @pytest.fixture
 def drive(node: str, lgnb_server: Any) -> Driver:
     return Driver(node, lgnb_server)
+
+
+@pytest.fixture
+def drive_api(node: str, api_server: Any) -> Driver:
+    """The driver, on graphs with the shapes that the API has to show."""
+    return Driver(node, api_server)
 
 
 async def test_tokens_reach_node_in_order_while_the_run_still_works(drive: Driver) -> None:
@@ -100,3 +109,57 @@ async def test_node_creates_finds_and_deletes_an_assistant(drive: Driver) -> Non
     [created], [deleted] = seen["created"], seen["deleted"]
     assert created["found"] == [created["assistant_id"]]
     assert deleted["status"] == 404
+
+
+async def test_every_method_for_assistants_works_from_node(drive_api: Driver) -> None:
+    """Versions, drawing, schemas and subgraphs."""
+    seen = await drive_api("everyAssistantMethod", "steps")
+
+    [told] = seen["assistant"]
+    assert (told["versions"], told["latest"], told["now"]) == (["Bob", "Ada"], "Ada", "Ada")
+    assert (told["found"], told["count"], told["graph"]) == (1, 1, "nested")
+    assert {"first", "child"} <= set(told["nodes"])
+    assert told["subgraphs"] == told["one"] == ["child"]
+
+
+async def test_every_method_for_threads_works_from_node(drive_api: Driver) -> None:
+    """The state is read in three ways, and the thread's stream tells when a run is done."""
+    seen = await drive_api("everyThreadMethod", "steps")
+
+    [told], [deleted], [stream] = seen["thread"], seen["thread deleted"], seen["thread stream"]
+    assert (told["metadata"], told["written"], told["history"]) == (1, True, 2)
+    assert told["log"] == told["byId"] == told["byCheckpoint"] == ["a", "b", "c", "by hand"]
+    assert (told["found"], told["count"], deleted["count"]) == (2, 2, 1)
+    assert "values" in stream["events"]
+
+
+async def test_every_method_for_runs_works_from_node(drive_api: Driver) -> None:
+    """On a thread and without one; joined by both addresses."""
+    seen = await drive_api("everyRunMethod", "steps")
+
+    [told], [deleted] = seen["run"], seen["run deleted"]
+    assert told["joined"] == told["waited"] == ["a", "b", "c"]
+    assert told["events"] == told["again"]
+    assert told["events"][:2] == told["streamed"][:2] == ["metadata", "values"]
+    assert (told["cancelled"], told["pending"], told["batch"], deleted["left"]) == ("interrupted", "pending", 1, 1)
+    assert told["listed"] == told["expected"]
+
+
+async def test_every_method_for_crons_works_from_node(drive_api: Driver) -> None:
+    """None of them is due within the test."""
+    seen = await drive_api("everyCronMethod", "steps")
+
+    [told], [deleted] = seen["cron"], seen["cron deleted"]
+    assert told["enabled"] is False
+    assert told["found"] == told["expected"]
+    assert (told["count"], deleted["count"]) == (1, 0)
+
+
+async def test_every_method_for_the_store_works_from_node(drive_api: Driver) -> None:
+    """An item is put, read, found and deleted."""
+    seen = await drive_api("everyStoreMethod", "steps")
+
+    [told], [deleted] = seen["item"], seen["item deleted"]
+    assert (told["value"], told["found"]) == ({"n": 1}, ["a"])
+    assert told["namespaces"] == told["expected"]
+    assert deleted["item"] is None

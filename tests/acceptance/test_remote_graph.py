@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+import asyncio
+import operator
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
 from uuid import uuid4
 
 import pytest
 from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.pregel.remote import RemoteGraph
+from langgraph.types import Command
 from langgraph_sdk import get_client, get_sync_client
+from typing_extensions import TypedDict
 
 _QUESTION = {"messages": [{"role": "user", "content": "Why is the sky blue?"}]}
 
@@ -88,3 +94,75 @@ def test_a_remote_graph_works_without_asyncio(agent: RemoteGraph, thread: Runnab
 
     assert [list(update) for update in updates] == [["model"], ["tools"], ["model"]]
     assert "42" in updates[-1]["model"]["messages"][-1]["content"]
+
+
+class Answers(TypedDict):
+    answers: Annotated[list[Any], operator.add]
+
+
+class TestAsANode:
+    """A graph of this process, with a memory of its own, has a graph of the server as its node."""
+
+    @pytest.fixture
+    async def around(self, testing_server: Any) -> AsyncIterator[Callable[[str, Any], Any]]:
+        """Makes a graph around one of the server's."""
+        async with get_client(url=testing_server.url, api_key=testing_server.api_key) as client:
+            self.client = client
+
+            def make(graph_id: str, state: Any) -> Any:
+                self.remote = RemoteGraph(graph_id, client=client)
+                builder = StateGraph(state).add_node("remote", self.remote).add_edge(START, "remote")
+                return builder.compile(checkpointer=InMemorySaver())
+
+            yield make
+
+    async def settled(self, thread: RunnableConfig) -> None:
+        """Return when the server's run has ended: the outer graph stops at the question, a moment before."""
+        async with asyncio.timeout(30):
+            while (await self.client.threads.get(thread["configurable"]["thread_id"]))["status"] == "busy":  # pyright: ignore[reportTypedDictNotRequiredAccess]
+                await asyncio.sleep(0.02)
+
+    async def test_its_values_and_tokens_pass_through(self, around: Any, thread: RunnableConfig) -> None:
+        """The outer graph streams what the server streams, under the namespace of its node."""
+        graph = around("tokens", MessagesState)
+        texts: list[str] = []
+
+        async for namespace, _, (message, _) in graph.astream(
+            {"messages": [{"role": "user", "content": "go"}]}, thread, stream_mode=["messages"], subgraphs=True
+        ):
+            if namespace and message["type"] == "AIMessageChunk":
+                texts.append(message["content"])
+
+        state = await graph.aget_state(thread)
+        assert texts[0] == "token1"
+        assert "".join(texts) == state.values["messages"][-1].content
+
+    async def test_its_thread_can_be_read_and_changed_beside_the_graph_around_it(
+        self, around: Any, thread: RunnableConfig
+    ) -> None:
+        """Both remember the thread under the same id, each its own state."""
+        graph = around("approver", Answers)
+        await graph.ainvoke({"answers": ["before"]}, thread)
+        await self.settled(thread)
+
+        await self.remote.aupdate_state(thread, {"answers": ["by hand"]}, as_node="ask")
+        history = [state async for state in self.remote.aget_state_history(thread, limit=9)]
+
+        assert history[0].values["answers"] == ["before", "by hand"]
+        assert [state.values.get("answers") for state in history[1:]] == [["before"], []]
+        assert (await self.remote.aget_state(thread)).values == history[0].values
+
+    async def test_its_question_interrupts_the_graph_around_it(self, around: Any, thread: RunnableConfig) -> None:
+        """Who runs the outer graph sees the question with its id, and the server's thread waits for the answer."""
+        graph = around("approver", Answers)
+
+        paused = await graph.ainvoke({"answers": []}, thread)
+        [asked] = paused["__interrupt__"]
+        await self.settled(thread)
+        [waiting] = (await self.remote.aget_state(thread)).interrupts
+        answered = await self.remote.ainvoke(Command(resume={asked.id: "yes"}), thread)
+
+        assert asked.value == {"question": "one?"}
+        assert asked.id == waiting.id
+        assert (await graph.aget_state(thread)).next == ("remote",)
+        assert answered == {"answers": ["yes"]}

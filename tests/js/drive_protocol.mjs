@@ -4,6 +4,7 @@
 //
 // Only observes: the expectations stand in the Python test that starts it.
 
+import "./requests.mjs";
 import { Client } from "langgraph-sdk-protocol";
 import { StreamController } from "langgraph-sdk-protocol/stream";
 

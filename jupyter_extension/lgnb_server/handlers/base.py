@@ -16,15 +16,21 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.auth import User
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
+from opentelemetry.trace import Span
 from pydantic import BaseModel
 from tornado.web import HTTPError
 
+from lgnb import telemetry
 from lgnb.errors import InvalidRequest, LgnbError, NotReady
 from lgnb.json_encoding import encode
+from lgnb.loopback import RUN_HEADER
 from lgnb.models.pages import Page
 from lgnb.resources import Resources
+from lgnb.telemetry import passed_on
 
 from .. import parsing
+from ..configurables import configurables_of, picked
+from ..cors import answer_headers, preflight
 from ..host import Host
 from ..keys import authorization_secret, same_secret
 from ..refusals import refusal
@@ -53,6 +59,10 @@ M = TypeVar("M", bound=BaseModel)
 class LgnbHandler(APIHandler):
     """Base of all handlers. A subclass has a method per verb; the route table says who may call it."""
 
+    # The run whose graph sent this request through its worker. Nobody without the key of workers can name one.
+    calling_run: UUID | None = None
+    _span: Span | None = None
+
     def initialize(self, host: Host, routes: Mapping[str, Route]) -> None:
         self.host = host
         self.routes = routes
@@ -68,11 +78,12 @@ class LgnbHandler(APIHandler):
     # Who is calling, and may they?
 
     async def prepare(self) -> None:
+        self._begin_span()
         self._accept_key()
         await super().prepare()
         if self._finished or self.request.method == "OPTIONS":
             return
-        route = self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
+        route = self._route
         if not (route and route.public):
             # Jupyter itself only asks for a user when allow_unauthenticated_access is off.
             if not self.logged_in:
@@ -83,6 +94,26 @@ class LgnbHandler(APIHandler):
         if len(self.request.body) > self.host.settings.max_body_bytes:
             raise HTTPError(413, f"The body is larger than {self.host.settings.max_body_bytes} bytes.")
         self._read_ids()
+
+    def _begin_span(self) -> None:
+        if not telemetry.is_traced():
+            return
+        route = self._route
+        attributes = {"http.request.method": str(self.request.method), "lgnb.request_id": self.request_id}
+        if route is not None:
+            attributes["http.route"] = route.path
+        name = f"{self.request.method} {route.path if route else 'unknown'}"
+        self._span = telemetry.begin_request(name, self.request.headers, attributes)
+
+    def on_finish(self) -> None:
+        if self._span is not None:
+            telemetry.end_request(self._span, self.get_status())
+            self._span = None
+        super().on_finish()
+
+    @property
+    def _route(self) -> Route | None:
+        return self.routes.get("GET" if self.request.method == "HEAD" else str(self.request.method))
 
     def _accept_key(self) -> None:
         """Take a key of this server, or Jupyter's token, from x-api-key; leave everything else to Jupyter.
@@ -97,6 +128,10 @@ class LgnbHandler(APIHandler):
             api_key and token and same_secret(api_key, token)
         ):
             self._jupyter_current_user = _KEY_USER
+            self._token_authenticated = True
+        elif any(self.host.keys.is_worker(candidate) for candidate in candidates):
+            self.calling_run = _calling_run(self.request.headers.get(RUN_HEADER))
+            self._jupyter_current_user = _worker_user(self.calling_run)
             self._token_authenticated = True
         elif api_key and not authorization:
             # The identity provider of a hub knows tokens that nobody else does.
@@ -129,9 +164,18 @@ class LgnbHandler(APIHandler):
     def body(self, model: type[M]) -> M:
         """The checked body; fields the model does not know are named in a response header."""
         parsed, ignored = parsing.read_model(model, self.request.body)
-        if ignored:
-            self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(ignored))
+        self.name_ignored(ignored)
         return parsed
+
+    def name_ignored(self, fields: list[str]) -> None:
+        """Tell in a header which fields of the body mean nothing here."""
+        if fields:
+            self.set_header("X-Lgnb-Ignored-Fields", parsing.ignored_fields_header(fields))
+
+    def configurables(self) -> dict[str, Any]:
+        """What the configurable of a run or a graph takes from the headers of this request."""
+        rule = self.host.http.configurable_headers
+        return configurables_of(self.request.headers, rule) | passed_on(self._span, self.request.headers)
 
     def query_flag(self, name: str) -> bool:
         """Whether a query parameter says true, yes or 1."""
@@ -210,6 +254,12 @@ class LgnbHandler(APIHandler):
         self.set_status(told.status)
         self.finish(encode(told.body))
 
+    def _log(self) -> None:
+        super()._log()
+        if told := picked(self.request.headers, self.host.http.logging_headers):
+            shown = " ".join(f"{name}={encode(value).decode()}" for name, value in sorted(told.items()))
+            logger.info("%s %s %d %s", self.request.method, self.request.path, self.get_status(), shown)
+
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
     ) -> None:
@@ -221,7 +271,11 @@ class LgnbHandler(APIHandler):
     # From where may a browser ask?
 
     def set_cors_headers(self) -> None:
-        """Only what allow_origin and allow_origin_pat grant; a token in the request grants nothing."""
+        """Only what allow_origin and allow_origin_pat grant, or `http.cors`; a token in the request grants nothing."""
+        if self.host.http.cors is not None:
+            for name, value in answer_headers(self.host.http.cors, self.get_origin() or "").items():
+                self.set_header(name, value)
+            return
         origin = self._granted_origin()
         if origin is None:
             return
@@ -231,6 +285,11 @@ class LgnbHandler(APIHandler):
             self.set_header("Vary", "Origin")
         if self.allow_credentials:
             self.set_header("Access-Control-Allow-Credentials", "true")
+
+    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
+        """Whether pages of the request's origin may call at all."""
+        cors, origin = self.host.http.cors, self.get_origin()
+        return bool(cors and origin and cors.grants(origin)) or super().check_origin(origin_to_satisfy_tornado)
 
     def _granted_origin(self) -> str | None:
         origin = self.get_origin()
@@ -247,6 +306,13 @@ class LgnbHandler(APIHandler):
     @allow_unauthenticated
     def options(self, *args: Any, **kwargs: Any) -> None:
         """The preflight of a browser."""
+        if self.host.http.cors is not None:
+            told = preflight(self.host.http.cors, self.get_origin() or "", self.request.headers)
+            for name, value in told.headers.items():
+                self.set_header(name, value)
+            self.set_status(told.status)
+            self.finish(told.text, set_content_type="text/plain; charset=utf-8")
+            return
         self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
         self.set_header("Access-Control-Allow-Headers", _ALLOWED_HEADERS)
         self.set_header("Access-Control-Max-Age", "600")
@@ -272,6 +338,16 @@ class LgnbHandler(APIHandler):
 
 class UnknownPathHandler(LgnbHandler):
     """Everything under the mount that no route names."""
+
+
+def _calling_run(text: str | None) -> UUID | None:
+    return read_uuid(text, name=RUN_HEADER) if text else None
+
+
+def _worker_user(run_id: UUID | None) -> User:
+    """The caller as Jupyter's authorizer and its log see it."""
+    name = f"run-{run_id}" if run_id else "lgnb-worker"
+    return User(username=name, name=name, display_name=name, initials="W")
 
 
 def read_uuid(text: str, *, name: str) -> UUID:

@@ -18,7 +18,6 @@ from lgnb.models.streams import StreamEvent
 from lgnb.resources.thread_protocol import Lost, ThreadReader
 
 from .. import parsing
-from ..configurables import configurables_of
 from ..protocol_commands import CommandRunner, MalformedCommand, failure, read_command, read_subscription
 from ..protocol_session import ProtocolSession, gap_frame
 from ..streaming import ClientGone, send_bounded
@@ -43,7 +42,7 @@ class ThreadCommandsHandler(LgnbHandler):
             self.resources,
             thread_id,
             request_id=self.request_id,
-            headers=configurables_of(self.request.headers),
+            headers=self.configurables(),
         )
         self.answer(await runner.answer(command))
 
@@ -137,7 +136,7 @@ class ThreadEventsHandler(LongAnswerHandler, WebSocketHandler):  # pyright: igno
             self.resources,
             thread_id,
             request_id=self.request_id,
-            headers=configurables_of(self.request.headers),
+            headers=self.configurables(),
         )
         while True:
             frame = await self._commands.get()

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import get_args
+from typing import Any, get_args
 from uuid import UUID
 
 from tornado.web import authenticated
 
 from lgnb.errors import InvalidRequest, LgnbError
+from lgnb.json_encoding import encode
 from lgnb.models.ids import new_id
 from lgnb.models.runs import Run, RunStatus
 from lgnb.models.streams import StreamEvent
 
 from .. import parsing, sse
 from ..bodies import RunColumn, RunCreate, RunsCancel, cancel_action
-from ..configurables import configurables_of
 from ..projection import project, row_of
 from ..streaming import ClientGone, logger, relay_events, relay_result
 from .base import LgnbHandler
@@ -28,13 +28,18 @@ _EVENT_ID = re.compile(r"-1|-|\d{1,20}(?:-\d{1,20})?")
 class RunHandlerBase(LongAnswerHandler):
     """What several run handlers need: creating a run, and the two kinds of long answers."""
 
-    async def create_run(self, thread_id: UUID | None, *, run_id: UUID | None = None) -> tuple[Run, RunCreate]:
+    async def create_run(
+        self, thread_id: UUID | None, *, waits: bool = False, run_id: UUID | None = None
+    ) -> tuple[Run, RunCreate]:
+        """A new run; `waits` says that its caller stays until it has ended."""
         body = self.body(RunCreate)
+        if waits and thread_id and self.calling_run and body.multitask_strategy == "enqueue":
+            await self.resources.runs.refuse_waiting_for_itself(self.calling_run, thread_id)
         run = await self.resources.runs.create(
             thread_id,
             body.as_request(),
             request_id=self.request_id,
-            headers_configurable=configurables_of(self.request.headers),
+            headers_configurable=self.configurables(),
             run_id=run_id,
         )
         return run, body
@@ -43,9 +48,13 @@ class RunHandlerBase(LongAnswerHandler):
         self, run: Run, pages: AsyncIterator[Sequence[StreamEvent]], *, stateless: bool, cancel_on_disconnect: bool
     ) -> None:
         """Answer with the events of a run until it has ended or the client has gone."""
+        self._set_locations(run, "stream", stateless=stateless)
+        await self.relay(run, pages, cancel_on_disconnect=cancel_on_disconnect)
+
+    async def relay(self, run: Run, pages: AsyncIterator[Sequence[StreamEvent]], *, cancel_on_disconnect: bool) -> None:
+        """Answer with events about a run, whatever their words are."""
         for name, value in sse.HEADERS.items():
             self.set_header(name, value)
-        self._set_locations(run, "stream", stateless=stateless)
         relayed = relay_events(
             pages, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
         )
@@ -55,10 +64,16 @@ class RunHandlerBase(LongAnswerHandler):
     async def send_result(
         self, run: Run, result: Awaitable[bytes], *, stateless: bool, cancel_on_disconnect: bool = False
     ) -> None:
-        """Answer with the JSON that `result` gives once it is there."""
-        self.set_header("Content-Type", "application/json")
+        """Answer with what a waiting caller of the API is told."""
         self._set_locations(run, "join", stateless=stateless)
-        body: list[bytes] = []
+        await self.send_when_there(run, result, cancel_on_disconnect=cancel_on_disconnect)
+
+    async def send_when_there(
+        self, run: Run, result: Awaitable[bytes | dict[str, Any]], *, cancel_on_disconnect: bool
+    ) -> None:
+        """Answer with what `result` gives once it is there; bytes are JSON already."""
+        self.set_header("Content-Type", "application/json")
+        body: list[bytes | dict[str, Any]] = []
 
         async def wait() -> None:
             body.append(
@@ -68,7 +83,7 @@ class RunHandlerBase(LongAnswerHandler):
             )
 
         if await self._complete(run, wait(), cancel_on_disconnect=cancel_on_disconnect):
-            self.finish(body[0])
+            self.finish(body[0] if isinstance(body[0], bytes) else encode(body[0]))
 
     async def _complete(self, run: Run, sending: Awaitable[None], *, cancel_on_disconnect: bool) -> bool:
         """Whether the long answer was sent whole. Its status went out already, so failures end the connection."""
@@ -132,7 +147,7 @@ class RunStreamHandler(RunHandlerBase):
 
     @authenticated
     async def post(self, thread_id: UUID | None = None) -> None:
-        run, body = await self.create_run(thread_id)
+        run, body = await self.create_run(thread_id, waits=True)
         await self.send_events(
             run,
             self.resources.runs.pages(run, after="0", modes=None),
@@ -148,7 +163,7 @@ class RunWaitHandler(RunHandlerBase):
     async def post(self, thread_id: UUID | None = None) -> None:
         run_id = new_id()
         async with self.resources.runs.expected(run_id) as expected:
-            run, body = await self.create_run(thread_id, run_id=run_id)
+            run, body = await self.create_run(thread_id, waits=True, run_id=run_id)
             await self.send_result(
                 run,
                 self.resources.runs.encoded_result(run, expected=expected),
@@ -160,9 +175,12 @@ class RunWaitHandler(RunHandlerBase):
 class RunBatchHandler(RunHandlerBase):
     @authenticated
     async def post(self) -> None:
-        bodies = parsing.check_list(RunCreate, parsing.read_json(self.request.body))
+        bodies, ignored = parsing.read_models(RunCreate, self.request.body)
+        self.name_ignored(ignored)
         runs = await self.resources.runs.create_batch(
-            [body.as_request() for body in bodies], request_id=self.request_id
+            [body.as_request() for body in bodies],
+            request_id=self.request_id,
+            headers_configurable=self.configurables(),
         )
         self.answer(runs)
 

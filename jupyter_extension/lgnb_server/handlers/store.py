@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tornado.web import authenticated
 
-from lgnb.errors import InvalidState
+from lgnb.errors import InvalidRequest, InvalidState
 
 from ..bodies import ItemDelete, ItemPut, ItemSearch, NamespaceList
 from .base import LgnbHandler
@@ -23,8 +23,10 @@ class ItemsHandler(LgnbHandler):
         if key is None:
             raise InvalidState("key is missing: name the item to get.")
         namespace = self.get_query_argument("namespace", "", strip=False)
+        if not namespace:
+            raise InvalidRequest("namespace is missing: give the labels of the item, joined by dots.")
         refresh = self.query_flag("refresh_ttl") if self.get_query_arguments("refresh_ttl") else None
-        self.answer(await self.resources.store.get(namespace.split(".") if namespace else [], key, refresh_ttl=refresh))
+        self.answer(await self.resources.store.get(namespace.split("."), key, refresh_ttl=refresh))
 
     @authenticated
     async def delete(self) -> None:

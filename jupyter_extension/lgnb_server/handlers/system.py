@@ -9,7 +9,7 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from lgnb.errors import InvalidRequest, NotReady
 
 from ..metrics import as_text, requests_total
-from ..reference import html_page, openapi
+from ..reference import html_page, merged, openapi
 from .base import LgnbHandler
 
 
@@ -24,7 +24,7 @@ class OkHandler(LgnbHandler):
             self._refuse({}, reason=str(error))
             return
         if ready and "unhealthy" not in services.values():
-            self.answer({"ok": True, "services": services})
+            self.answer({"ok": True} if "meta" in self.host.http.disabled else {"ok": True, "services": services})
         else:
             self._refuse(services, reason=self.host.why_not_ready())
 
@@ -52,21 +52,24 @@ class MetricsHandler(LgnbHandler):
             raise InvalidRequest("format must be prometheus or json.")
         metrics = await self.resources.system.metrics_json()
         metrics["api"] = {"http_requests_total": requests_total(), "streams_open": len(self.host.streams)}
+        monitoring = self.host.monitoring
         if form == "json":
-            self.answer(metrics)
+            self.answer(metrics | ({"runs": monitoring.as_json()} if monitoring else {}))
         else:
-            self.finish(as_text(metrics), set_content_type="text/plain; version=0.0.4; charset=utf-8")
+            text = as_text(metrics) + (monitoring.as_text() if monitoring else "")
+            self.finish(text, set_content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 class OpenApiHandler(LgnbHandler):
     @allow_unauthenticated
     def get(self) -> None:
-        self.answer(openapi(self._table()))
+        application = self.host.application
+        self.answer(merged(openapi(self._table()), application.openapi() if application else None))
 
     def _table(self) -> Any:
-        from ..routes import ROUTES  # deferred: the table names this handler
+        from ..routes import enabled_routes  # deferred: the table names this handler
 
-        return ROUTES
+        return enabled_routes(self.host.http)
 
 
 class DocsHandler(OpenApiHandler):

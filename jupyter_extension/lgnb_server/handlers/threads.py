@@ -141,7 +141,11 @@ class StateHandler(StateHandlerBase):
         if body.checkpoint_id:
             checkpoint.setdefault("checkpoint_id", body.checkpoint_id)
         written = await self.resources.threads.update_state(
-            thread_id, values=body.values, as_node=body.as_node, checkpoint=checkpoint or None
+            thread_id,
+            values=body.values,
+            as_node=body.as_node,
+            checkpoint=checkpoint or None,
+            headers=self.configurables(),
         )
         self.answer(written)
 

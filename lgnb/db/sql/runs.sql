@@ -300,7 +300,12 @@ SELECT
     ), 0)::double precision AS pending_runs_wait_time_max_secs,
     coalesce(percentile_cont(0.5) WITHIN GROUP (
         ORDER BY extract(epoch FROM clock_timestamp() - created_at)::double precision
-    ) FILTER (WHERE status = 'pending' AND created_at <= clock_timestamp()), 0) AS pending_runs_wait_time_med_secs
+    ) FILTER (WHERE status = 'pending' AND created_at <= clock_timestamp()), 0) AS pending_runs_wait_time_med_secs,
+    coalesce(max(extract(epoch FROM clock_timestamp() - created_at)) FILTER (
+        WHERE status = 'pending'
+            AND created_at <= clock_timestamp()
+            AND NOT EXISTS (SELECT 1 FROM runs busy WHERE busy.thread_id = runs.thread_id AND busy.status = 'running')
+    ), 0)::double precision AS pending_unblocked_runs_wait_time_max_secs
 FROM runs
 WHERE status IN ('pending', 'running')
 

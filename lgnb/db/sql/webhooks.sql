@@ -84,3 +84,11 @@ SELECT run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_stra
     started_at, clock_timestamp() AS now
 FROM runs
 WHERE run_id = %(run_id)s
+
+-- webhook_backlog --
+-- How many deliveries wait, and for how long the oldest of them has.
+SELECT
+    count(*) AS n_pending,
+    coalesce(max(extract(epoch FROM clock_timestamp() - created_at)), 0)::double precision AS oldest_secs
+FROM webhook_deliveries
+WHERE status = 'pending'

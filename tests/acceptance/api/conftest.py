@@ -1,22 +1,16 @@
-"""One server for all tests of the core API, the official client for it, and one without an SDK between."""
+"""The official client of the server for the core API, and one without an SDK between."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from inspect import isawaitable
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
-
-
-@pytest.fixture(scope="session")
-def api_server(make_server: Any) -> Any:
-    return make_server(graphs=Path(__file__).with_name("langgraph.json"), environment={"LGNB_HEARTBEAT_SECONDS": "0.2"})
 
 
 @pytest.fixture

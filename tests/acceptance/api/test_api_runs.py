@@ -342,6 +342,20 @@ async def test_a_cancel_reaches_a_run_that_was_claimed_a_moment_ago(client: Lang
     assert slowest < 1.5
 
 
+async def test_a_run_without_a_thread_is_joined_by_its_own_address(
+    client: LangGraphClient, http: httpx.AsyncClient
+) -> None:
+    """Clients that know only the run get what those get who know its thread."""
+    run = await client.runs.create(None, "steps", input={"log": []}, on_completion="keep", stream_resumable=True)
+
+    joined = await http.get(f"/runs/{run['run_id']}/join")
+    streamed = await http.get(f"/runs/{run['run_id']}/stream", headers={"Last-Event-ID": "-1"})
+
+    assert joined.json() == {"log": ["a", "b", "c"]}
+    assert joined.headers["location"] == f"/threads/{run['thread_id']}/runs/{run['run_id']}/join"
+    assert streamed.text.startswith("event: metadata")
+
+
 async def test_a_cancel_without_waiting_is_only_taken_down(
     http: httpx.AsyncClient, thread: str, running: Running
 ) -> None:

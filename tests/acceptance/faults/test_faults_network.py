@@ -68,6 +68,29 @@ async def test_connections_that_stand_still_only_cost_time(installation: Any, pr
     await _assert_all_ended_well(installation, host, accepted, until)
 
 
+async def test_a_worker_cut_off_from_postgres_stops_its_runs_when_its_lease_ends(
+    installation: Any, proxies: list[Proxy], steps_log: Any, until: Any
+) -> None:
+    """Others may have taken over by then: what it did would be done twice, and paid for twice."""
+    host = await installation.host(workers=0, lease_seconds=2)
+    await installation.worker(lease_seconds=2)
+    thread = await host.client.threads.create()
+    context = {"steps": 60, "delay": 0.1, "log_file": str(steps_log.path)}
+    await host.client.runs.create(thread["thread_id"], "counter", input={"step": 0}, context=context)
+    await until(lambda: len(steps_log.steps) > 3, what="the run is under way")
+
+    for proxy in proxies:
+        proxy.hold()
+    await asyncio.sleep(4)
+    executed = len(steps_log.steps)
+    await asyncio.sleep(2)
+
+    assert len(steps_log.steps) == executed < 60
+    for proxy in proxies:
+        proxy.resume()
+    await until(lambda: len(set(steps_log.steps)) == 60, what="the run goes on", seconds=40)
+
+
 async def _begin(client: Any) -> tuple[str, str]:
     thread = await client.threads.create()
     run = await client.runs.create(

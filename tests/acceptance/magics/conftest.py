@@ -93,6 +93,16 @@ class Notebook:
 @pytest.fixture
 def open_notebook() -> Iterator[Callable[..., Notebook]]:
     """Start a kernel with an environment of its own."""
+    yield from _opener()
+
+
+@pytest.fixture(scope="module")
+def open_notebooks() -> Iterator[Callable[..., Notebook]]:
+    """The same for a kernel that several tests share."""
+    yield from _opener()
+
+
+def _opener() -> Iterator[Callable[..., Notebook]]:
     opened: list[Notebook] = []
 
     def open_one(**environment: str) -> Notebook:
@@ -105,9 +115,17 @@ def open_notebook() -> Iterator[Callable[..., Notebook]]:
         notebook.close()
 
 
-@pytest.fixture
-def notebook(lgnb_server: Any, open_notebook: Callable[..., Notebook]) -> Notebook:
+@pytest.fixture(scope="module")
+def shared_notebook(lgnb_server: Any, open_notebooks: Callable[..., Notebook]) -> Notebook:
     """A kernel that finds the server of the tests, with lgnb loaded."""
-    notebook = open_notebook(LGNB_URL=lgnb_server.url, LGNB_API_KEY=lgnb_server.api_key, LGNB_LIVE="1")
+    notebook = open_notebooks(LGNB_URL=lgnb_server.url, LGNB_API_KEY=lgnb_server.api_key, LGNB_LIVE="1")
     assert notebook.run("%load_ext lgnb").outputs == []
     return notebook
+
+
+@pytest.fixture
+def notebook(shared_notebook: Notebook) -> Notebook:
+    """The same kernel without a memory of earlier tests: no thread, no run, no alias."""
+    forgotten = shared_notebook.run("from lgnb.client.session import replace_session; replace_session(None);")
+    assert forgotten.error is None
+    return shared_notebook

@@ -132,6 +132,21 @@ def test_interrupting_the_kernel_cancels_the_run(notebook: Any, lgnb_server: Any
     _wait_for_status(lgnb_server, notebook.value("_lg.thread_id"), "interrupted")
 
 
+def test_interrupting_a_run_that_still_waits_for_its_turn_cancels_it(notebook: Any, lgnb_server: Any) -> None:
+    """A run behind a busy thread is cancelled as well, and the cell says what it waited for."""
+    notebook.run("%lg run agent --background --context token_delay=0.5 Why is the sky blue?")
+
+    seen = notebook.run(
+        "%lg run agent hello", interrupt_when=lambda seen: "waits for its turn" in seen.text, timeout=20
+    )
+
+    assert seen.error is not None
+    assert seen.error["ename"] == "KeyboardInterrupt"
+    assert "agent · thread#1 · run#2 · cancelled" in seen.text
+    _wait_for_status(lgnb_server, notebook.value("_lg.thread_id"), "interrupted")
+    notebook.run("%lg cancel run#1")
+
+
 def test_interrupting_an_awaited_run_cancels_it_too(notebook: Any, lgnb_server: Any) -> None:
     """`await lgnb.arun` obeys the stop button, and the kernel lives on."""
     notebook.run("import lgnb\nseen = []")

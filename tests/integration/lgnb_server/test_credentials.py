@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -16,10 +16,12 @@ _TOKEN = "the-token-of-this-test"
 class Recorder(Authorizer):
     """Allows nothing, and remembers what it was asked."""
 
-    asked: list[tuple[str, str]]
+    asked: ClassVar[list[tuple[str, str]]] = []
+    users: ClassVar[list[str]] = []
 
     def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
         self.asked.append((action, resource))
+        self.users.append(user.username)
         return False
 
 
@@ -95,6 +97,30 @@ class TestWithAuthenticationOff:
         assert await count(jupyter.anonymous) == 200
         assert await count(jupyter.anonymous, Origin="https://evil.example") in (403, 404)
         assert await count(jupyter.anonymous, Sec_Fetch_Site="cross-site") == 403
+
+
+class TestTheKeyOfWorkers:
+    @pytest.fixture
+    def lgnb_config(self, lgnb_config: dict[str, Any]) -> dict[str, Any]:
+        return lgnb_config | {"worker_key": "of-the-workers"}
+
+    @pytest.fixture
+    def jupyter_config(self) -> dict[str, Any]:
+        Recorder.users = []
+        return {"ServerApp": {"authorizer_class": Recorder}}
+
+    async def test_only_with_it_a_caller_is_taken_for_the_run_that_it_names(self, jupyter: Any) -> None:
+        run = {"x_lgnb_run": _ID}
+
+        assert await count(jupyter.anonymous, x_api_key="of-the-workers", **run) == 403
+        assert await count(jupyter.anonymous, x_api_key="of-the-workers") == 403
+        assert await count(jupyter.anonymous, x_api_key="of-alice", **run) == 403
+        assert await count(jupyter.api, **run) == 403
+
+        assert Recorder.users == [f"run-{_ID}", "lgnb-worker", "lgnb", "lgnb"]
+
+    async def test_what_it_calls_a_run_must_be_an_id(self, jupyter: Any) -> None:
+        assert await count(jupyter.anonymous, x_api_key="of-the-workers", x_lgnb_run="all") == 422
 
 
 class TestWithAnAuthorizer:

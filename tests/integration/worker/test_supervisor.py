@@ -184,3 +184,23 @@ async def test_a_worker_knows_its_servers_and_its_host_but_no_secret_of_the_host
     assert environment["LGNB_REDIS_URI"] == "redis://r"
     assert environment["LGNB_PARENT_PID"] == str(os.getpid())
     assert "secret" not in environment.values()
+
+
+async def test_new_workers_begin_while_the_old_ones_finish(supervise: Any, tmp_path: Path) -> None:
+    workers = supervise(
+        "signal.signal(signal.SIGTERM, lambda *_: [time.sleep(0.1) or 0 for _ in iter(\n"
+        "    lambda: (home / 'finish').exists(), True)] and sys.exit(0))\n"
+        "time.sleep(60)\n"
+    )
+    await until(lambda: len(started(tmp_path)) == 1, "the first worker has started")
+    old = started(tmp_path)[0]
+
+    workers.replace()
+    await until(lambda: len(started(tmp_path)) == 2, "the second worker has started")
+
+    assert workers.pids == [started(tmp_path)[1]]
+    assert psutil.pid_exists(old)
+    (tmp_path / "finish").touch()
+    await workers.stop()
+    assert not psutil.pid_exists(old)
+    assert len(started(tmp_path)) == 2

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,28 @@ def test_every_public_name_can_be_imported(name: str) -> None:
 def test_every_public_name_that_is_loaded_late_is_announced() -> None:
     assert set(lgnb._LAZY) | {"__version__"} == set(lgnb.__all__)
     assert lgnb.__all__ == sorted(lgnb.__all__)
+
+
+@pytest.mark.parametrize("name", ["assistants", "crons", "runs", "store", "threads", "webhooks"])
+def test_every_function_of_a_namespace_has_its_async_twin(name: str) -> None:
+    namespace = getattr(lgnb, name)
+    plain = _functions(namespace)
+
+    twins = {function for function in plain if function.startswith("a") and function[1:] in plain}
+    assert {f"a{function}" for function in plain - twins} == twins
+    for twin in twins:
+        assert inspect.iscoroutinefunction(getattr(namespace, twin))
+        assert "for code that awaits" in getattr(namespace, twin).__doc__
+
+
+def _functions(namespace: Any) -> set[str]:
+    """The public functions that a namespace offers, those it takes from a neighbour included."""
+    ours = getattr(namespace, "__all__", None) or [
+        name
+        for name, found in vars(namespace).items()
+        if inspect.isfunction(found) and not name.startswith("_") and found.__module__ == namespace.__name__
+    ]
+    return set(ours)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

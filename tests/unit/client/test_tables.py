@@ -45,6 +45,18 @@ def test_it_becomes_a_data_frame() -> None:
     assert list(frame.columns) == ["name", "more"]
 
 
+def test_times_of_the_server_become_timestamps_and_rows_may_be_flattened() -> None:
+    pytest.importorskip("pandas")
+    rows = [{"at": "2026-11-27T23:20:01.5+00:00", "text": "2026 was a year"}, {"more": 1}]
+    table = Table([{"nested": {}}], columns=[], frame=lambda: rows)
+
+    frame = table.to_frame()
+
+    assert str(frame["at"].dtype).startswith("datetime64")
+    assert list(frame.columns) == ["at", "text", "more"]
+    assert frame["text"][0] == "2026 was a year"
+
+
 def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
 

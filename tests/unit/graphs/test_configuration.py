@@ -12,7 +12,9 @@ from lgnb.errors import EmbeddingFailed, SettingsError
 from lgnb.graphs.configuration import Configuration, configuration_of
 from lgnb.graphs.project import Project
 from lgnb.graphs.webhook_section import filled_headers
+from lgnb.models.http import CorsConfig
 from lgnb.models.threads import ThreadTtl, ThreadTtlConfig
+from lgnb.settings import Settings
 
 _EMBED = """
 from sibling import SIZE
@@ -106,10 +108,121 @@ def test_long_vectors_are_stored_so_that_they_can_be_indexed(
     assert (index.ann, index.vector_type) == (kind, vector_type)
 
 
-def test_keys_that_nobody_honours_are_named(folder: Path) -> None:
-    warnings = _configured(folder, store={"ttl": {"ttl": 1}, "indx": {}}).warnings
+def test_keys_that_nobody_knows_are_named_with_the_nearest_known_one(folder: Path) -> None:
+    warnings = _configured(
+        folder,
+        store={"ttl": {"defaultttl": 1}, "zzz": {}},
+        checkpointer={"sered": {}},
+        webhooks={"url": {"require_http": True}},
+        http={"mount": "/x", "cors": {"origins": []}, "configurable_headers": {"include": []}},
+    ).warnings
 
-    assert [name for name in ("store.indx", "store.ttl.ttl") if not any(name in line for line in warnings)] == []
+    for sentence in (
+        "'store.ttl.defaultttl' is unknown and ignored; did you mean 'default_ttl'?",
+        "'store.zzz' is unknown and ignored.",
+        "'checkpointer.sered' is unknown and ignored; did you mean 'serde'?",
+        "'webhooks.url.require_http' is unknown and ignored; did you mean 'require_https'?",
+        "'http.cors.origins' is unknown and ignored; did you mean 'allow_origins'?",
+        "'http.configurable_headers.include' is unknown and ignored; did you mean 'includes'?",
+    ):
+        assert any(sentence in warning for warning in warnings), sentence
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ({"checkpointer": {"path": "./a.py:saver"}}, "checkpointer.path"),
+        ({"checkpointer": {"backend": "mongo"}}, "checkpointer.backend"),
+        ({"checkpointer": {"serde": {"allowed_msgpack_modules": True}}}, "allowed_msgpack_modules"),
+        ({"checkpointer": {"serde": {"allowed_json_modules": True}}}, "allowed_json_modules"),
+        ({"http": {"cors": {"allow_origins": ["*"], "allow_credentials": True}}}, "allow_credentials"),
+    ],
+)
+def test_what_is_not_honoured_is_named_and_the_start_goes_on(
+    folder: Path, section: dict[str, Any], sentence: str
+) -> None:
+    warnings = _configured(folder, **section).warnings
+
+    assert [warning for warning in warnings if sentence in warning and "not honoured" in warning]
+
+
+def test_types_of_checkpoints_are_allowed_by_name(folder: Path) -> None:
+    serde = {"allowed_msgpack_modules": ["my.pkg.State", ["my.pkg", "Other"]], "allowed_json_modules": ["a.b.C"]}
+
+    revival = _configured(folder, checkpointer={"serde": serde}).revival
+
+    assert revival.msgpack_types == (("my.pkg", "State"), ("my.pkg", "Other"))
+    assert [list(name) for name in revival.json_types] == [["a", "b", "C"]]
+
+
+@pytest.mark.parametrize(
+    ("serde", "sentence"),
+    [
+        ({"pickle_fallback": True}, "runs whatever code it names"),
+        ({"allowed_msgpack_modules": ["State"]}, "dotted name"),
+        ({"allowed_msgpack_modules": "my.State"}, "allowed_msgpack_modules"),
+    ],
+)
+def test_what_is_wrong_with_serde_is_named(folder: Path, serde: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        _configured(folder, checkpointer={"serde": serde})
+
+
+def test_the_http_section_becomes_configuration(folder: Path) -> None:
+    http = _configured(
+        folder,
+        http={
+            "app": "./web.py:app",
+            "mount_prefix": "/api/v1",
+            "disable_store": True,
+            "disable_meta": True,
+            "cors": {"allow_origins": ["https://a.example"], "allow_methods": ["post"]},
+            "configurable_headers": {"includes": ["X-*"], "excludes": ["x-secret-*"]},
+        },
+    ).http
+
+    assert (http.app, http.mount_prefix, http.disabled) == ("./web.py:app", "/api/v1", {"store", "meta"})
+    assert http.cors == CorsConfig(allow_origins=("https://a.example",), allow_methods=("POST",))
+    assert http.configurable_headers.picks("X-Tenant")
+    assert not http.configurable_headers.picks("X-Secret-Tenant")
+    assert not http.configurable_headers.picks("X-Api-Key")
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ({"mount_prefix": "v1"}, "begin with a slash"),
+        ({"mount_prefix": "/v1/"}, "begin with a slash"),
+        ({"mount_prefix": "/noauth/x"}, "reserved"),
+        ({"app": "web.py"}, "http.app"),
+        ({"middleware_order": "last"}, "http.middleware_order"),
+        ({"cors": {"allow_origin_regex": "("}}, "http.cors.allow_origin_regex"),
+        ({"disable_store": "perhaps"}, "http.disable_store"),
+    ],
+)
+def test_what_is_wrong_with_http_is_named(folder: Path, section: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        _configured(folder, http=section)
+
+
+def test_settings_stand_in_for_what_the_file_says_of_http(folder: Path) -> None:
+    path = folder / "langgraph.json"
+    path.write_text(json.dumps({"graphs": {"a": "a:g"}, "http": {"mount_prefix": "/v1", "cors": {}}}))
+    project = Project.load(path)
+
+    http = configuration_of(project, Settings(mount_prefix="/v2", cors="https://a.example", event_streaming=False)).http
+
+    assert (http.mount_prefix, http.disabled) == ("/v2", {"event_streaming"})
+    assert http.cors is not None
+    assert http.cors.grants("https://a.example")
+    assert not http.cors.grants("https://b.example")
+    of_json = configuration_of(project, Settings(cors='{"allow_origin_regex": "https://.*[.]example"}')).http.cors
+    assert of_json is not None
+    assert of_json.grants("https://b.example")
+    assert not of_json.grants("https://b.example.org")
+    for wrong in ({"mount_prefix": "v2"}, {"cors": "{"}, {"cors": '{"max_age": -1}'}):
+        with pytest.raises(SettingsError):
+            configuration_of(project, Settings(**wrong))  # type: ignore[arg-type]
 
 
 def test_a_url_block_makes_https_the_rule(folder: Path) -> None:
@@ -152,19 +265,19 @@ def test_webhooks_can_be_switched_off(folder: Path) -> None:
 def test_the_ttl_of_threads_comes_from_the_checkpointer_or_the_environment(folder: Path) -> None:
     section = {"ttl": {"strategy": "keep_latest", "default_ttl": 5, "sweep_interval_minutes": 1, "sweep_limit": 3}}
     path = folder / "langgraph.json"
-    path.write_text(json.dumps({"graphs": {"a": "a:g"}, "checkpointer": {**section, "serde": {}}}))
+    path.write_text(json.dumps({"graphs": {"a": "a:g"}, "checkpointer": {**section, "path": "./mine.py:saver"}}))
     project = Project.load(path)
 
     of_file = configuration_of(project)
-    of_number = configuration_of(project, thread_ttl="30").thread_ttl
-    of_json = configuration_of(project, thread_ttl='{"default_ttl": 2, "strategy": "keep_latest"}').thread_ttl
+    of_number = configuration_of(project, Settings(thread_ttl="30")).thread_ttl
+    of_json = configuration_of(project, Settings(thread_ttl='{"default_ttl": 2, "strategy": "keep_latest"}')).thread_ttl
 
     assert of_file.thread_ttl == ThreadTtlConfig(
         default=ThreadTtl(ttl_minutes=5, strategy="keep_latest"), sweep_interval_minutes=1, sweep_limit=3
     )
     assert of_number == ThreadTtlConfig(default=ThreadTtl(ttl_minutes=30, strategy="delete"))
     assert of_json == ThreadTtlConfig(default=ThreadTtl(ttl_minutes=2, strategy="keep_latest"))
-    assert any("checkpointer.serde" in warning for warning in of_file.warnings)
+    assert any("checkpointer.path" in warning for warning in of_file.warnings)
     for wrong in ("soon", "[1]", "-1", "true", '{"strategy": "burn"}'):
         with pytest.raises(SettingsError, match="thread_ttl"):
-            configuration_of(project, thread_ttl=wrong)
+            configuration_of(project, Settings(thread_ttl=wrong))

@@ -75,14 +75,14 @@ def test_values_of_variables_are_not_shown_in_the_repr(tmp_path: Path) -> None:
 
 
 def test_later_sections_are_kept_and_named_in_a_warning(tmp_path: Path) -> None:
-    path = write(tmp_path, {"graphs": {"a": "a:g"}, "auth": {"path": "./a.py:auth"}, "encryption": {}})
+    path = write(tmp_path, {"graphs": {"a": "a:g"}, "auth": {"path": "./a.py:auth"}, "priority": {}})
 
     project = Project.load(path)
 
     assert project.auth["path"] == "./a.py:auth"
     assert project.warnings == (
         "langgraph.json, line 5: 'auth' is not honoured yet.",
-        "langgraph.json, line 8: 'encryption' is not honoured yet.",
+        "langgraph.json, line 8: 'priority' is not honoured: runs start in the order in which they are due.",
     )
 
 

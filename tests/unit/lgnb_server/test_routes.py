@@ -3,15 +3,17 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from lgnb_server.host import Host
 from lgnb_server.keys import Keys
 from lgnb_server.reference import html_page, openapi
 from lgnb_server.route import Route
-from lgnb_server.routes import ROUTES, url_patterns
+from lgnb_server.routes import ROUTES, enabled_routes, url_patterns
 from tornado.web import RequestHandler
 
+from lgnb.models.http import HttpConfig
 from lgnb.settings import Settings
 
 
@@ -66,3 +68,48 @@ def test_the_page_names_every_route_and_loads_nothing() -> None:
     assert all(route.public_path in page for route in ROUTES)
     assert "<script" not in page
     assert "//" not in page.replace("<!doctype html>", "")
+
+
+def _paths(**http: Any) -> set[str]:
+    return {f"{route.method} {route.path}" for route in enabled_routes(HttpConfig(**http))}
+
+
+@pytest.mark.parametrize(
+    ("group", "gone", "left"),
+    [
+        ("assistants", ["POST /assistants/search"], ["POST /threads"]),
+        ("threads", ["POST /threads", "GET /threads/{thread_id}/state"], ["POST /threads/{thread_id}/runs"]),
+        (
+            "runs",
+            [
+                "POST /runs/wait",
+                "POST /threads/{thread_id}/runs",
+                "POST /runs/crons",
+                "POST /threads/{thread_id}/commands",
+            ],
+            ["POST /threads", "GET /ok"],
+        ),
+        ("store", ["PUT /store/items"], ["POST /threads"]),
+        ("meta", ["GET /info", "GET /metrics", "GET /docs", "GET /openapi.json"], ["GET /ok", "GET /"]),
+        ("event_streaming", ["POST /threads/{thread_id}/stream/events"], ["GET /threads/{thread_id}/stream"]),
+    ],
+)
+def test_a_disabled_group_takes_its_routes_away(group: str, gone: list[str], left: list[str]) -> None:
+    paths = _paths(disabled=frozenset({group}))
+
+    assert paths.isdisjoint(gone)
+    assert paths.issuperset(left)
+    assert _paths().issuperset(gone)
+
+
+def test_everything_moves_below_the_prefix_and_what_clusters_ask_for_stays_at_the_root_too() -> None:
+    host = Host(settings=Settings(), keys=Keys(), http=HttpConfig(mount_prefix="/v1.0"))
+
+    patterns = [pattern for pattern, _, _ in url_patterns(host)]
+
+    served = [
+        path
+        for path in ("/lgnb/threads", "/lgnb/v1.0/threads", "/lgnb/v1.0/", "/lgnb/ok", "/lgnb/metrics")
+        if any(re.fullmatch(pattern, path) for pattern in patterns[:-1])
+    ]
+    assert served == ["/lgnb/v1.0/threads", "/lgnb/v1.0/", "/lgnb/ok", "/lgnb/metrics"]

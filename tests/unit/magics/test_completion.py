@@ -22,7 +22,7 @@ def session() -> Iterator[Session]:
 @pytest.mark.parametrize("start", ["%lg", "%%lg"])
 def test_subcommands_are_offered(start: str) -> None:
     assert candidates(f"{start} re", "re") == ["result", "resume"]
-    assert candidates(f"{start} ", "") == sorted(COMMANDS)
+    assert candidates(f"{start} ", "") == sorted({name.split()[0] for name in COMMANDS})
 
 
 def test_flags_and_their_choices_are_offered() -> None:
@@ -32,13 +32,19 @@ def test_flags_and_their_choices_are_offered() -> None:
 
 
 def test_words_of_a_subcommand_are_offered() -> None:
-    assert candidates("%lg thread ", "") == ["copy", "delete", "new"]
+    assert candidates("%lg thread ", "") == ["copy", "delete", "export", "new"]
+    assert candidates("%lg cron p", "p") == ["pause"]
+    assert candidates("%lg store nosuch ", "") == []
+    assert "--context" in candidates("%lg assistant create slow --", "--")
 
 
 def test_runs_of_this_notebook_are_offered(session: Session) -> None:
     session.aliases.name("run", "01a1f9d8")
 
+    session.aliases.name("cron", "01a1f9d9")
+
     assert candidates("%lg wait ", "") == ["run#1"]
+    assert candidates("%lg cron pause ", "") == ["cron#1"]
 
 
 def test_without_a_connection_nothing_is_asked_or_started(session: Session) -> None:

@@ -34,6 +34,11 @@ def test_a_subcommand_with_a_question_mark_asks_for_its_help(line: str) -> None:
     assert _transformed(line) == "get_ipython().run_line_magic('lg', 'help run')\n"
 
 
+def test_a_subcommand_of_two_words_asks_for_its_help_too_but_an_answer_stays_one() -> None:
+    assert "'help thread copy'" in _transformed("%lg thread copy?")
+    assert "'resume really?'" in _transformed("%lg resume really?")
+
+
 @pytest.mark.parametrize("line", ["%lg?", "len?", "%run?", "x = 1"])
 def test_other_lines_are_left_to_ipython(line: str) -> None:
     assert _transformed(line) == TransformerManager().transform_cell(line)

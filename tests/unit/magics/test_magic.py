@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from lgnb.client.session import Session, replace_session
-from lgnb.errors import ConnectError, RunFailed
+from lgnb.errors import ConnectError, InvalidRequest, RunFailed
 from lgnb.magics.magic import _tell_in_one_line
 
 
@@ -57,7 +57,7 @@ def test_a_mistake_is_a_usage_error(shell: InteractiveShell) -> None:
         shell.run_cell_magic("lg", "status", "body")
     with pytest.raises(UsageError, match="%lg assistant NAME"):
         shell.run_line_magic("lg", "assistant")
-    with pytest.raises(UsageError, match="no run in this notebook"):
+    with pytest.raises(InvalidRequest, match="no run in this notebook"):
         shell.run_line_magic("lg", "wait")
 
 

@@ -39,6 +39,8 @@ def test_flags_stand_anywhere(line: str) -> None:
 def test_the_value_of_a_flag_may_be_quoted() -> None:
     assert _run('agent --config "a b=\\"c\\""').flag("config") == ['a b="c"']
     assert _run("agent --var='x y' hi").flag("var") == "x y"
+    assert _run('agent --context hotel="the Ritz" hi').flag("context") == ["hotel=the Ritz"]
+    assert _run("agent --context hotel='the Ritz' hi").text == "agent  hi"
 
 
 def test_repeated_flags_are_collected() -> None:
@@ -74,6 +76,29 @@ def test_a_body_is_refused_where_it_means_nothing() -> None:
 def test_an_unknown_subcommand_suggests_the_nearest(name: str, near: str) -> None:
     with pytest.raises(UsageError, match=f"did you mean %lg {near}"):
         find_command(COMMANDS, name)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "rest"),
+    [
+        ("thread copy thread#1", "thread copy", "thread#1"),
+        ("thread   copy", "thread copy", ""),
+        ("thread thread#1", "thread", "thread#1"),
+        ("run agent a  b", "run", "agent a  b"),
+        ("store put a/b key {}", "store put", "a/b key {}"),
+    ],
+)
+def test_a_subcommand_may_have_two_words(line: str, name: str, rest: str) -> None:
+    command, found = find_command(COMMANDS, line)
+
+    assert (command.name, found) == (name, rest)
+
+
+def test_a_missing_second_word_says_which_there_are() -> None:
+    with pytest.raises(UsageError, match="create, delete, pause, resume"):
+        find_command(COMMANDS, "cron")
+    with pytest.raises(UsageError, match="did you mean %lg cron create"):
+        find_command(COMMANDS, "cron creat agent")
 
 
 def test_pairs_nest_by_dots() -> None:

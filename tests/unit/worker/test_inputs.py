@@ -10,7 +10,7 @@ import pytest
 from langgraph.types import Command, Send
 
 from lgnb.models.runs import ClaimedRun, is_interrupt_map
-from lgnb.worker.inputs import command_of, input_of, run_config, run_context
+from lgnb.worker.inputs import command_of, input_of, run_config, run_context, without_dropped
 
 ONE, OTHER = "1" * 32, "2" * 32
 
@@ -80,3 +80,12 @@ def test_a_context_is_cut_down_to_its_schema() -> None:
     assert run_context({"model": "m", "other": 1}, schema) == {"model": "m"}
     assert run_context({"anything": 1}, None) == {"anything": 1}
     assert run_context({}, schema) is None
+
+
+def test_what_a_schema_drops_from_a_context_leaves_the_configurable_that_mirrors_it() -> None:
+    context, kept = {"model": "m", "other": 1}, {"model": "m"}
+    mirrored: Any = {"configurable": {**context, "run_id": "r", "__context_provided__": True}, "tags": ["t"]}
+    given: Any = {"configurable": {**context, "run_id": "r"}}
+
+    assert without_dropped(mirrored, context, kept) == {"configurable": {"model": "m", "run_id": "r"}, "tags": ["t"]}
+    assert without_dropped(given, context, kept) == given
