@@ -83,15 +83,20 @@ def _measure(
     for number in range(rounds):
         _say(f"{family.name}, round {number + 1} of {rounds}")
         for server in started if family.measure else ():
-            if family.only_ours and server is not started[0]:
-                continue
-            assert family.measure is not None
-            try:
-                results.add(family, server.name, asyncio.run(family.measure(server, scale)))
-            except Exception as error:  # noqa: BLE001  one server's failure is a result, and the others go on
-                _say(f"  {server.name} failed: {type(error).__name__}: {error}")
+            _measure_on(server, family, results, scale)
+        if family.with_two_workers and number == 0 and not scale.is_quick:
+            with servers.ours(workers=2, name="lgnb, 2 workers") as server:
+                _measure_on(server, family, results, scale)
         for name, floor in family.floors if with_floors or family.measure is None else ():
             results.add(family, name, asyncio.run(floor(scale)))
+
+
+def _measure_on(server: servers.Server, family: Family, results: Results, scale: Scale) -> None:
+    assert family.measure is not None
+    try:
+        results.add(family, server.name, asyncio.run(family.measure(server, scale)))
+    except Exception as error:  # noqa: BLE001  one server's failure is a result, and the others go on
+        _say(f"  {server.name} failed: {type(error).__name__}: {error}")
 
 
 def _say(text: str) -> None:

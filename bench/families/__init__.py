@@ -31,7 +31,7 @@ class Family:
         measure: one round on one server.
         floors: the same work without a server, by the name of the column.
         rounds: how often at most; what hardly varies is measured once.
-        only_ours: looks into the tables, or measures what others do not have.
+        with_two_workers: also measured on this server with a second worker process.
     """
 
     name: str
@@ -39,4 +39,4 @@ class Family:
     measure: Callable[[Server, Scale], Awaitable[Figures]] | None = None
     floors: tuple[tuple[str, Callable[[Scale], Awaitable[Figures]]], ...] = ()
     rounds: int = 3
-    only_ours: bool = False
+    with_two_workers: bool = False

@@ -68,4 +68,5 @@ FAMILY = Family(
     ),
     measure,
     (("library", floor),),
+    with_two_workers=True,
 )

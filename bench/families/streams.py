@@ -64,4 +64,5 @@ FAMILY = Family(
         Metric("cpu", "processor time per event, server and databases", "µs", "", 0),
     ),
     measure,
+    with_two_workers=True,
 )

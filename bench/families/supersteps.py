@@ -75,4 +75,5 @@ FAMILY = Family(
     ),
     measure,
     (("library", bare), ("AsyncPostgresSaver", floor)),
+    with_two_workers=True,
 )
