@@ -85,15 +85,15 @@ class SaveBatches:
                     waiting.done.set_result(one)
 
     async def _written(self, batch: list[_Waiting]) -> list[bool]:
-        async with self._database.connection() as connection:
+        if len(batch) == 1:
+            async with self._database.connection() as connection:
+                failpoint("before_save")
+                return [await (await batch[0].save(CheckpointRepository(connection))).held()]
+        async with self._database.pipeline(transaction=False) as connection:
             failpoint("before_save")
             checkpoints = CheckpointRepository(connection)
-            if len(batch) == 1:
-                return [await (await batch[0].save(checkpoints)).held()]
-            # Without a transaction of ours: what a pipeline sends until its end is one.
-            async with connection.pipeline():
-                saving = [await waiting.save(checkpoints) for waiting in batch]
-            return [await one.held() for one in saving]
+            saving = [await waiting.save(checkpoints) for waiting in batch]
+        return [await one.held() for one in saving]
 
     @staticmethod
     def _fail(batch: list[_Waiting], error: Exception) -> None:
