@@ -199,6 +199,10 @@ class LeaseLost(LgnbError):
         self.attempt = attempt
 
 
+class PlaceTaken(LgnbError):
+    """The list that a checkpoint extends was extended by another branch already; it has to be stored whole."""
+
+
 class SettingsError(LgnbError):
     """A setting has a wrong value. The message names the setting, the value and what is allowed."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -26,9 +27,19 @@ def _jsonb(value: dict[str, Any] | None) -> Jsonb | None:
     return None if value is None else Jsonb(value)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnableAssistant(Assistant):
+    """An assistant, and why its graph could not be loaded, if so."""
+
+    failure: str | None
+
+
 class AssistantRepository(Repository):
     async def get(self, assistant_id: UUID, *, visible: Condition | None = None) -> Assistant | None:
         return await self._one(Assistant, "assistant_get", visible=visible, assistant_id=assistant_id)
+
+    async def to_run(self, assistant_id: UUID, *, visible: Condition | None = None) -> RunnableAssistant | None:
+        return await self._one(RunnableAssistant, "assistant_to_run", visible=visible, assistant_id=assistant_id)
 
     async def insert(
         self,

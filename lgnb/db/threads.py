@@ -13,6 +13,7 @@ from ..models.access import Condition
 from ..models.runs import RunOutcome
 from ..models.threads import Thread, ThreadStatus, ThreadTtl, TtlStrategy
 from .conditions import satisfied
+from .queries import query
 from .repository import Repository, where
 
 _SORT_COLUMNS: dict[str, sql.SQL] = {
@@ -36,6 +37,10 @@ class ThreadRepository(Repository):
     async def lock(self, thread_id: UUID, *, visible: Condition | None = None) -> Thread | None:
         """The thread, locked until the transaction ends. Take this lock before one on its runs."""
         return await self._one(Thread, "thread_lock", visible=visible, thread_id=thread_id)
+
+    async def take_lock(self, thread_id: UUID) -> None:
+        """The same without looking at the thread."""
+        await self._connection.execute(query("thread_take_lock"), {"thread_id": thread_id})
 
     async def insert(
         self,

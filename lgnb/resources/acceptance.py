@@ -13,12 +13,11 @@ from uuid import UUID
 
 from ..db.assistants import AssistantRepository
 from ..db.database import Connection
-from ..errors import AssistantNotFound, InvalidRequest, InvalidState, RunConflict
+from ..errors import AssistantNotFound, GraphLoadError, InvalidRequest, InvalidState, RunConflict
 from ..json_encoding import jsonable
 from ..models.access import Access, Condition
 from ..models.assistants import Assistant, system_assistant_id
 from ..models.identity import Caller, identity_of
-from ..models.ids import new_id
 from ..models.protocol import MARKER
 from ..models.runs import CONTEXT_PROVIDED, Run, RunRequest, is_interrupt_map
 from ..models.threads import Thread
@@ -94,7 +93,9 @@ _ASKED = {
 }
 
 
-async def ask_for_run(access: Access, connection: Connection, thread_id: UUID | None, request: RunRequest) -> Permit:
+async def ask_for_run(
+    access: Access, connection: Connection, thread_id: UUID | None, request: RunRequest, *, run_id: UUID
+) -> Permit:
     """Ask whether a caller may start a run on a thread, or without one, with the assistant that he names.
 
     Raises:
@@ -103,7 +104,6 @@ async def ask_for_run(access: Access, connection: Connection, thread_id: UUID | 
     assistant = await assistant_of(connection, request.assistant_id)
     if assistant is None:
         raise AssistantNotFound(request.assistant_id)
-    run_id = new_id()
     value: dict[str, Any] = {
         "thread_id": thread_id,
         "assistant_id": assistant.assistant_id,
@@ -138,6 +138,32 @@ async def ask_for_assistant(access: Access, assistant: Assistant) -> Condition |
     if assistant.assistant_id == system_assistant_id(assistant.graph_id):
         return None
     return await access.ask("assistants", "read", {"assistant_id": assistant.assistant_id})
+
+
+async def assistant_to_run(connection: Connection, assistant_id: str, *, visible: Condition | None = None) -> Assistant:
+    """The same for a run, in one statement.
+
+    Raises:
+        InvalidRequest: the name is neither.
+        AssistantNotFound: there is no assistant with this UUID.
+        GraphLoadError: no worker could load its graph.
+    """
+    try:
+        known_id = UUID(assistant_id)
+    except ValueError:
+        known_id = None
+    assistants = AssistantRepository(connection)
+    if known_id is None:
+        found = await assistants.to_run(system_assistant_id(assistant_id))
+    else:
+        found = await assistants.to_run(known_id, visible=visible)
+    if found is None and known_id is None:
+        raise InvalidRequest(f"There is no assistant and no graph called {assistant_id!r}.")
+    if found is None:
+        raise AssistantNotFound(assistant_id)
+    if found.failure:
+        raise GraphLoadError(found.graph_id, found.failure)
+    return found
 
 
 def prepare(

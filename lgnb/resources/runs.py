@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
+
+import orjson
 
 from ..db.database import Connection, Database
 from ..db.runs import RunInFlight, RunRepository
 from ..db.threads import ThreadRepository
-from ..db.workers import WorkerRepository
 from ..errors import (
     AccessDenied,
-    AssistantNotFound,
-    GraphLoadError,
     NotFound,
     QueueUnavailable,
     RunConflict,
@@ -22,15 +23,25 @@ from ..errors import (
 )
 from ..failpoints import failpoint
 from ..models.access import Condition, both
+from ..models.assistants import Assistant
 from ..models.identity import Caller, stored_caller
 from ..models.ids import new_id
 from ..models.news import RunNews, ThreadNews
 from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus, RunWatch
 from ..models.streams import StreamEvent
 from ..models.threads import Thread, ThreadTtl
+from ..queue.bells import Bell
 from ..queue.news import NewsChannel
 from ..queue.wakeups import WakeUps
-from .acceptance import Acceptance, Permit, ask_for_run, assistant_of, prepare, refuse_second_answer
+from .acceptance import (
+    Acceptance,
+    Permit,
+    Prepared,
+    ask_for_run,
+    assistant_to_run,
+    prepare,
+    refuse_second_answer,
+)
 from .acting import Acting
 from .cancellation import Cancellation, delete_run
 from .latest_state import latest_values, refresh_latest_state
@@ -69,8 +80,12 @@ class Runs(Acting):
         *,
         request_id: str | None = None,
         headers_configurable: dict[str, str] | None = None,
+        run_id: UUID | None = None,
     ) -> Run:
         """Accept a run, in one transaction; without a thread it is stateless and gets one of its own.
+
+        Args:
+            run_id: the id that was `expected`, by somebody who listens for the end already.
 
         Raises:
             AssistantNotFound, ThreadNotFound: as they say.
@@ -79,9 +94,12 @@ class Runs(Acting):
             InvalidRequest: the webhook may not be called.
             LimitReached: too many runs are in flight.
         """
-        permit = await self._permit(thread_id, request)
+        permit = await self._permit(thread_id, request, run_id=run_id)
         await self._webhooks.check(permit.request.webhook)
-        async with self._database.transaction() as connection:
+        # A stateless run is written by one statement, which needs no transaction around it unless runs are counted.
+        is_one_statement = thread_id is None and not self._limits.counts_runs
+        begin = self._database.connection if is_one_statement else self._database.transaction
+        async with begin() as connection:
             acceptance = await self._accept(
                 connection, thread_id, permit, request_id=request_id, headers=headers_configurable
             )
@@ -219,10 +237,24 @@ class Runs(Acting):
         """Events of a run until its end is committed; see `RunStreams.follow`."""
         return self._streams.follow(run, after=after, modes=modes or ())
 
+    def pages(
+        self, run: Run, *, after: str | None = None, modes: list[str] | None = None
+    ) -> AsyncGenerator[list[StreamEvent], None]:
+        """The same events, as many at once as are there."""
+        return self._streams.pages(run, after=after, modes=modes or ())
+
     async def result(self, run: Run) -> Any:
         """Wait for the end of a run; what a caller of wait and join is told."""
+        return orjson.loads(await self.encoded_result(run))
+
+    async def encoded_result(self, run: Run, *, expected: Bell | None = None) -> bytes:
+        """The same as JSON text; whoever `expected` the run before it was created need not look at once."""
         # When a run is gone, its thread's id may have come to mean somebody else's thread.
-        return await self._streams.result(run, or_of_thread=not self._access.restricts)
+        return await self._streams.result(run, expected=expected, or_of_thread=not self._access.restricts)
+
+    def expected(self, run_id: UUID) -> AbstractAsyncContextManager[Bell]:
+        """Listen for the end of a run that is about to be created."""
+        return self._streams.expected(run_id)
 
     async def caller_of(self, run_id: UUID) -> Caller | None:
         """Who started a run, so that its graph can act in his name; None when that is not known, or the run is gone."""
@@ -287,11 +319,12 @@ class Runs(Acting):
             if acceptance.stopped:
                 await self._cancellation.announce_end(acceptance.stopped, thread_id=acceptance.run.thread_id)
 
-    async def _permit(self, thread_id: UUID | None, request: RunRequest) -> Permit:
+    async def _permit(self, thread_id: UUID | None, request: RunRequest, *, run_id: UUID | None = None) -> Permit:
+        run_id = run_id or new_id()
         if not self._access.restricts:
-            return Permit(run_id=new_id(), request=request, caller=self._caller)
+            return Permit(run_id=run_id, request=request, caller=self._caller)
         async with self._database.connection() as connection:
-            return await ask_for_run(self._access, connection, thread_id, request)
+            return await ask_for_run(self._access, connection, thread_id, request, run_id=run_id)
 
     async def _ask_to_cancel(
         self, thread_id: UUID | None, run_ids: Sequence[UUID] | None, *, action: CancelAction, status: str | None = None
@@ -312,11 +345,7 @@ class Runs(Acting):
         again: bool = False,
     ) -> Acceptance:
         request, run_id = permit.request, permit.run_id
-        assistant = await assistant_of(connection, request.assistant_id, visible=permit.assistant_visible)
-        if assistant is None:
-            raise AssistantNotFound(request.assistant_id)
-        if failure := await WorkerRepository(connection).graph_failure(assistant.graph_id):
-            raise GraphLoadError(assistant.graph_id, failure)
+        assistant = await assistant_to_run(connection, request.assistant_id, visible=permit.assistant_visible)
         threads = ThreadRepository(connection)
         runs = RunRepository(connection)
         existing: Thread | None = None
@@ -339,6 +368,16 @@ class Runs(Acting):
             headers=headers or {},
             caller=permit.caller,
         )
+        if thread_id is None:
+            run = await runs.insert_on_new_thread(
+                _new_run(run_id, assistant, prepared, request),
+                graph_id=assistant.graph_id,
+                thread_metadata=prepared.thread_metadata,
+                thread_config=prepared.thread_config,
+                ttl=self._default_ttl,
+                after_seconds=request.after_seconds,
+            )
+            return Acceptance(run=run, graph_id=assistant.graph_id, stopped=[], is_new_thread=True)
         if existing is None:
             created = await threads.insert(
                 prepared.thread_id,
@@ -395,3 +434,19 @@ class Runs(Acting):
                 error={"error": f"User{strategy.capitalize()}", "message": reason},
             )
         return stopped
+
+
+def _new_run(run_id: UUID, assistant: Assistant, prepared: Prepared, request: RunRequest) -> Run:
+    """The run as it will be accepted; its times are given by the database."""
+    now = datetime.now(UTC)
+    return Run(
+        run_id=run_id,
+        thread_id=prepared.thread_id,
+        assistant_id=assistant.assistant_id,
+        metadata=prepared.metadata,
+        status="pending",
+        kwargs=prepared.kwargs,
+        multitask_strategy=request.multitask_strategy,
+        created_at=now,
+        updated_at=now,
+    )

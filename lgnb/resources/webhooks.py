@@ -41,11 +41,13 @@ class Webhooks(Acting):
         """Where to connect for this URL, by the policy; see `allowed_target`."""
         return await allowed_target(url, self._config.policy)
 
+    def wants(self, url: str | None) -> bool:
+        """Whether somebody wants to be told of the end of a run with this webhook."""
+        return url is not None and self._config.enabled
+
     async def ended_run(self, connection: Connection, run_id: UUID, *, url: str | None) -> EndedRun | None:
         """What the run is before it may disappear; None when nobody wants to be told of its end."""
-        if url is None or not self._config.enabled:
-            return None
-        return await WebhookRepository(connection).run(run_id)
+        return await WebhookRepository(connection).run(run_id) if self.wants(url) else None
 
     async def note(
         self, connection: Connection, run: EndedRun, *, status: str, values: Any, error: dict[str, Any] | None

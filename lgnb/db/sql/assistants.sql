@@ -7,6 +7,16 @@ FROM assistants
 WHERE assistant_id = %(assistant_id)s
     /* AND visible(metadata) */
 
+-- assistant_to_run --
+-- One assistant by id, and why its graph could not be loaded, if so.
+SELECT
+    a.assistant_id, a.graph_id, a.config, a.context, a.metadata, a.name, a.created_at, a.updated_at, a.version,
+    a.description, g.failure
+FROM assistants AS a
+LEFT JOIN graphs AS g USING (graph_id)
+WHERE a.assistant_id = %(assistant_id)s
+    /* AND visible(a.metadata) */
+
 -- assistant_insert --
 -- Creates an assistant with its first version; an empty result means the id is taken.
 WITH created AS (

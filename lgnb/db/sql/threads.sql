@@ -15,6 +15,13 @@ WHERE thread_id = %(thread_id)s
     /* AND visible(metadata) */
 FOR UPDATE
 
+-- thread_take_lock --
+-- The same lock, without reading the thread.
+SELECT 1
+FROM threads
+WHERE thread_id = %(thread_id)s
+FOR UPDATE
+
 -- thread_insert --
 -- Creates a thread; an empty result means the id is taken.
 INSERT INTO threads (thread_id, metadata, config, status, ttl_minutes, ttl_strategy, expires_at)
