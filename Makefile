@@ -4,6 +4,7 @@
 #   make test    every test
 #   make lint    ruff, pyright and the import contracts
 #   make audit   known vulnerabilities of what is installed; needs the index of PyPI itself
+#   make bench   the benchmark, in a quarter of an hour   (options: BENCH_ARGS="--quick")
 #   make chaos   servers killed, stalled and cut off under load   (options: CHAOS_ARGS="--minutes 30 --seed 7")
 #   make soak    whether memory stays flat   (options: SOAK_ARGS="--minutes 30")
 #   make compare the answers of lgnb beside those of another LangGraph server, which it installs in .venv-reference
@@ -20,7 +21,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 .DEFAULT_GOAL := help
 CHAOS_ARGS ?= --minutes 3
 
-.PHONY: help lab test lint audit compare chaos soak
+.PHONY: help lab test lint audit bench compare chaos soak
 
 help:
 	@sed -n '3,$${/^#/!q;s/^# \{0,1\}//p;}' Makefile
@@ -51,6 +52,10 @@ lint: $(VENV)/.installed-dev
 audit: $(VENV)/.installed-audit
 	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/frozen.txt
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/frozen.txt
+
+# Measures wall-clock time, so it wants the machine to itself.
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 # The other server is a black box with a licence of its own: in an environment apart, for this comparison only.
 compare: $(VENV)/.installed-test $(REFERENCE)/.installed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import client
+    from . import client, widgets
     from .client import assistants, crons, store, threads, webhooks
     from .client import past_runs as runs
     from .client.connect import aconnect, connect, server
@@ -40,6 +40,7 @@ __all__ = [
     "threads",
     "unserve",
     "webhooks",
+    "widgets",
 ]
 
 # Public name to the module it lives in; an empty attribute means the module itself.
@@ -65,6 +66,7 @@ _LAZY = {
     "threads": ("lgnb.client.threads", ""),
     "unserve": ("lgnb.kernel.serving", "unserve"),
     "webhooks": ("lgnb.client.webhooks", ""),
+    "widgets": ("lgnb.widgets", ""),
 }
 
 

@@ -23,6 +23,7 @@ LgnbError
 │   ├── QueueUnavailable
 │   ├── WorkerUnavailable
 │   └── EmbeddingFailed       the embedding function of the store raised, or gave no vectors
+├── AccessDenied              this caller may not do this (401, 403, or what the auth module says)
 ├── CommandRefused            a command of the thread protocol that makes no sense (200 with an error inside)
 ├── SealedValue               a stored value is encrypted, and cannot be opened with what is configured (503)
 ├── LeaseLost                 this attempt of a run is no longer the current one
@@ -33,6 +34,8 @@ LgnbError
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class LgnbError(Exception):
@@ -161,6 +164,20 @@ class EmbeddingFailed(NotReady):
     """The embedding function of the configuration raised, or gave something else than one vector per text."""
 
 
+class AccessDenied(LgnbError):
+    """The caller is not known, or may not do this.
+
+    Attributes:
+        status: what a client over HTTP is told.
+        headers: more of it, such as how to authenticate.
+    """
+
+    def __init__(self, message: str, *, status: int = 403, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
 class CommandRefused(LgnbError):
     """A command of the thread protocol cannot be carried out.
 
@@ -180,6 +197,10 @@ class LeaseLost(LgnbError):
         super().__init__(f"Attempt {attempt} of run {run_id} no longer holds the lease.")
         self.run_id = run_id
         self.attempt = attempt
+
+
+class PlaceTaken(LgnbError):
+    """The list that a checkpoint extends was extended by another branch already; it has to be stored whole."""
 
 
 class SettingsError(LgnbError):

@@ -18,6 +18,7 @@ from .errors import SettingsError
 
 Isolation = Literal["auto", "always", "never"]
 LogFormat = Literal["text", "json"]
+Ownership = Literal["auto", "always", "never"]
 
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
@@ -132,6 +133,12 @@ class Settings:
         secret=True,
     )
 
+    ownership: Ownership = _setting(
+        "auto",
+        "Whether each user of the server reaches only what is his own: auto (under JupyterHub), always, never. "
+        "An auth module decides for itself.",
+        choices=("auto", "always", "never"),
+    )
     mount_prefix: str | None = _setting(
         None,
         "What every path of the API begins with below its root, such as /v1; instead of http.mount_prefix.",

@@ -35,6 +35,9 @@ from lgnb.worker.reloader import Reloader
 from lgnb.worker.supervisor import Supervisor
 from lgnb.worker.webhook_delivery import WebhookDelivery
 
+from .auth.module import load_auth
+from .auth.ownership import Owners, keeps_owners
+from .auth.section import auth_section
 from .custom_app import CustomApp
 from .host import Host
 from .keys import Keys, configured_keys
@@ -42,6 +45,7 @@ from .monitoring import Monitoring
 from .route import MOUNT
 from .routes import url_patterns
 from .runtime_file import RuntimeFile
+from .studio import studio_patterns
 from .traits import Lgnb
 
 _STREAM_END_SECONDS = 3.0
@@ -84,7 +88,8 @@ class LgnbServer(ExtensionApp):
         self.host = Host(settings=settings, keys=keys, http=http)
         if problem:
             self.host.close(problem)
-        self.handlers.extend(url_patterns(self.host))
+        # The studio first: the last pattern of the API takes everything else.
+        self.handlers.extend([*studio_patterns(MOUNT), *url_patterns(self.host)])
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Called by Jupyter once its loop runs. Whatever fails here, the rest of Jupyter lives."""
@@ -128,6 +133,7 @@ class LgnbServer(ExtensionApp):
         configuration = configuration_of(project, settings)
         for warning in (*project.warnings, *configuration.warnings):
             self.log.warning("%s", warning)
+        self._load_auth(project)
         if configuration.http.app is not None:
             await self._start_application(project)
         headers = filled_headers(configuration.webhooks.headers, {**project.env, **os.environ})
@@ -188,6 +194,21 @@ class LgnbServer(ExtensionApp):
         runtime_file.write(url=self.api_url, key=self.host.keys.own, root_dir=self._root_dir())
         return resources
 
+    def _load_auth(self, project: Project) -> None:
+        """Know who may call before anything can be called; what cannot be loaded lets nobody in."""
+        warnings: list[str] = []
+        section = auth_section(project, warnings)
+        for warning in warnings:
+            self.log.warning("%s", warning)
+        self.host.module = load_auth(section, project)
+        if self.host.module is None:
+            self.host.owners = Owners() if keeps_owners(self.host.settings.ownership) else None
+        elif not section.disable_studio_auth:
+            self.log.warning(
+                "auth.disable_studio_auth is false: whoever sends the header x-auth-scheme: langsmith is let in "
+                "without a check."
+            )
+
     def _watch(self, supervisor: Supervisor) -> None:
         config = self.host.settings.config
         if config is None:
@@ -201,7 +222,7 @@ class LgnbServer(ExtensionApp):
         assert self.serverapp is not None
         root_path = url_path_join(self.serverapp.base_url, MOUNT + self.host.http.mount_prefix)
         application = CustomApp.load(project, http=self.host.http, root_path=root_path)
-        install(Api(self.api_url, self.host.keys.own), calling_run=lambda: None)
+        install(Api(self.api_url, self.host.keys.application), calling_run=lambda: None)
         await application.start()
         self._stack.push_async_callback(application.stop)
         application.install(self.serverapp.web_app, self.host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Protocol
+from uuid import uuid4
 
 from lgnb.errors import NotReady
 from lgnb.models.http import HttpConfig
@@ -10,6 +11,8 @@ from lgnb.resources import Resources
 from lgnb.settings import Settings
 from lgnb.worker.supervisor import Supervisor
 
+from .auth.module import AuthModule
+from .auth.ownership import Owners
 from .keys import Keys
 from .monitoring import Monitoring
 from .streaming import OpenStreams
@@ -28,8 +31,13 @@ class Host:
         self.settings = settings
         self.http = http or HttpConfig()
         self.keys = keys
+        # A page beside a kernel sees by this name whether both talk to the same server.
+        self.instance = uuid4().hex
         self.streams = OpenStreams(most=settings.max_streams, most_per_caller=settings.max_streams_per_user)
         self.workers: Supervisor | None = None
+        # At most one of them says what callers may do; known before the host opens.
+        self.module: AuthModule | None = None
+        self.owners: Owners | None = None
         self.monitoring: Monitoring | None = None
         self.application: Described | None = None
         self.problem = "The server is starting; try again in a moment."

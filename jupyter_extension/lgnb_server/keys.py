@@ -20,13 +20,19 @@ class Keys:
     def __init__(self, configured: Iterable[str] = (), *, worker: str | None = None) -> None:
         self.own = secrets.token_urlsafe(32)
         self.worker = worker or secrets.token_urlsafe(32)
-        self._digests = [_digest(key) for key in (self.own, *configured)]
+        # Of the operator's application, which runs in this process; it is written nowhere.
+        self.application = secrets.token_urlsafe(32)
+        self._digests = [_digest(key) for key in (self.own, self.application, *configured)]
 
     def accept(self, candidate: str) -> bool:
         """Whether `candidate` is one of the keys."""
         digest = _digest(candidate)
         # No early exit: the time tells neither which key matched nor how far.
         return bool(sum([hmac.compare_digest(digest, known) for known in self._digests]))
+
+    def is_application(self, candidate: str) -> bool:
+        """Whether `candidate` is the key of the operator's application."""
+        return same_secret(candidate, self.application)
 
     def is_worker(self, candidate: str) -> bool:
         """Whether `candidate` is the key of workers, which may say for which of their runs they call."""

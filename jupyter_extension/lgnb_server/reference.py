@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from lgnb import __version__
 
+from .auth.section import OpenApiSection
 from .route import UUID_PARAMETERS, Route
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -25,8 +26,12 @@ _ERROR = {
 }
 
 
-def openapi(routes: Sequence[Route]) -> dict[str, Any]:
-    """The description of every route, as OpenAPI 3.1. Its one server is the place it was read from."""
+def openapi(routes: Sequence[Route], own: OpenApiSection | None = None) -> dict[str, Any]:
+    """The description of every route, as OpenAPI 3.1. Its one server is the place it was read from.
+
+    Args:
+        own: what the operator's configuration says about credentials, and adds.
+    """
     models = sorted({route.body for route in routes if route.body}, key=lambda model: model.__name__)
     schemas = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)[1]
     components: dict[str, Any] = {**schemas.get("$defs", {}), "Error": _ERROR}
@@ -34,7 +39,7 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
     for route in routes:
         operations = paths.setdefault(route.public_path, {})
         operations[route.method.lower()] = _operation(route, components)
-    return {
+    document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "lgnb",
@@ -52,6 +57,21 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
             },
         },
     }
+    return document if own is None else _with_own(document, own)
+
+
+def _with_own(document: dict[str, Any], own: OpenApiSection) -> dict[str, Any]:
+    """The reference where an auth module decides: its schemes stand in place of ours."""
+    components: dict[str, Any] = document["components"]
+    if own.securitySchemes:
+        components["securitySchemes"] = own.securitySchemes
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if operation["security"] and (own.security is not None or own.securitySchemes):
+                operation["security"] = own.security or [{name: []} for name in own.securitySchemes]
+    for path, operations in own.paths.items():
+        document["paths"][path] = {**document["paths"].get(path, {}), **operations}
+    return document
 
 
 def merged(ours: dict[str, Any], theirs: dict[str, Any] | None) -> dict[str, Any]:

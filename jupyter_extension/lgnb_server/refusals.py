@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tornado.web import HTTPError
 
 from lgnb.errors import (
+    AccessDenied,
     Conflict,
     GraphLoadError,
     InvalidRequest,
@@ -33,6 +34,9 @@ _STATUS: tuple[tuple[type[LgnbError], int], ...] = (
 )
 
 
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Status, sentence and headers of an answer that is not a success."""
@@ -56,6 +60,8 @@ def refusal(error: BaseException | None, *, status: int, request_id: str) -> Ref
     """
     if isinstance(error, HTTPError):
         return _of_http_error(error)
+    if isinstance(error, AccessDenied):
+        return Refusal(error.status, str(error), (_CHALLENGE if error.status == 401 else {}) | error.headers)
     if isinstance(error, GraphLoadError):
         # Of the user's own code, for whoever may use the graph.
         return Refusal(424, str(error), traceback=error.traceback)
@@ -72,8 +78,7 @@ def _of_http_error(error: HTTPError) -> Refusal:
     if error.log_message and error.status_code not in (404, 405):
         # Also without arguments: Tornado has doubled every percent sign.
         text = error.log_message % error.args
-    headers = {"WWW-Authenticate": "Bearer"} if error.status_code == 401 else {}
-    return Refusal(error.status_code, text, headers)
+    return Refusal(error.status_code, text, dict(_CHALLENGE) if error.status_code == 401 else {})
 
 
 def _retry_after(error: LgnbError) -> dict[str, str]:

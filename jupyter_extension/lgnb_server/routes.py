@@ -733,6 +733,23 @@ _SYSTEM_ROUTES = (
     ),
     Route(
         method="GET",
+        path="/workers",
+        handler=system.WorkersHandler,
+        summary="List the workers, what each executes, and what waits.",
+        answer="Workers with their runs, the first pending runs, and how many there are.",
+        **_RUNS_READ,
+    ),
+    Route(
+        method="GET",
+        path="/changes",
+        handler=system.ChangesHandler,
+        summary="Follow what changes on the server: assistants, crons, runs, store, threads, workers.",
+        answer="Events named changes, each with a list of names.",
+        content_type=_EVENTS,
+        **_THREADS_READ,
+    ),
+    Route(
+        method="GET",
         path="/docs",
         handler=system.DocsHandler,
         summary="Read this reference.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -83,20 +83,31 @@ class OpenStreams:
 
 
 async def relay_events(
-    events: AsyncIterator[StreamEvent], *, send: Send, gone: asyncio.Event, heartbeat_seconds: float
+    pages: AsyncIterator[Sequence[StreamEvent]], *, send: Send, gone: asyncio.Event, heartbeat_seconds: float
 ) -> None:
-    """Send every event as a frame, and a comment whenever nothing happened for a while.
+    """Send every event as a frame, those of a page together, and a comment whenever nothing happened for a while.
 
     Raises:
-        ClientGone: the reader left, was cut off or the server stops; the events are closed in either case.
+        ClientGone: the reader left, was cut off or the server stops; the pages are closed in either case.
     """
     try:
         await send(b"")
         while True:
-            event = await _next(events, send=send, gone=gone, heartbeat_seconds=heartbeat_seconds)
-            if event is None:
+            page = await _next(pages, send=send, gone=gone, heartbeat_seconds=heartbeat_seconds)
+            if page is None:
                 return
-            await send(sse.frame(event))
+            for chunk in sse.chunks(page):
+                await send(chunk)
+    finally:
+        if isinstance(pages, AsyncGenerator):
+            await pages.aclose()
+
+
+async def one_by_one(events: AsyncIterator[StreamEvent]) -> AsyncGenerator[list[StreamEvent]]:
+    """Pages of one event each."""
+    try:
+        async for event in events:
+            yield [event]
     finally:
         if isinstance(events, AsyncGenerator):
             await events.aclose()
@@ -130,10 +141,10 @@ async def send_bounded(write: Callable[[], Awaitable[Any]], *, cut: Callable[[],
 
 
 async def _next(
-    events: AsyncIterator[StreamEvent], *, send: Send, gone: asyncio.Event, heartbeat_seconds: float
-) -> StreamEvent | None:
-    async def following() -> StreamEvent | None:
-        return await anext(events, None)
+    pages: AsyncIterator[Sequence[StreamEvent]], *, send: Send, gone: asyncio.Event, heartbeat_seconds: float
+) -> Sequence[StreamEvent] | None:
+    async def following() -> Sequence[StreamEvent] | None:
+        return await anext(pages, None)
 
     return await _while_beating(
         following(), beat=sse.HEARTBEAT, send=send, gone=gone, heartbeat_seconds=heartbeat_seconds

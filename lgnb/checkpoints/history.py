@@ -12,7 +12,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 from uuid import UUID
 
-from ..models.checkpoints import NO_RUN, Blob, CheckpointFilter, NextTasks, SavedCheckpoint, SavedWrite
+from ..models.access import Condition
+from ..models.checkpoints import (
+    NO_RUN,
+    PARTS,
+    Blob,
+    CheckpointFilter,
+    NextTasks,
+    SavedCheckpoint,
+    SavedWrite,
+    parts_of,
+)
 from .view import view
 
 ThreadState = dict[str, Any]
@@ -32,6 +42,10 @@ _ELSEWHERE_FROM_BYTES = 256 * 1024
 class CheckpointPages(Protocol):
     """The part of a CheckpointStorage that reading needs."""
 
+    async def get(
+        self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
+    ) -> SavedCheckpoint | None: ...
+
     async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]: ...
 
 
@@ -46,23 +60,31 @@ async def thread_states(
     metadata_filter: dict[str, Any] | None = None,
     subgraphs: bool = False,
     live: bool = False,
+    visible: Condition | None = None,
 ) -> list[ThreadState]:
     """States newest first, from `checkpoint_id` alone or from all checkpoints older than `before`.
 
     With `live` a state tells what is still to be done: tasks that have finished are no longer next, and answered
     interrupts are gone. Otherwise it records the step as it began. With `subgraphs` each task of a subgraph carries
-    that graph's own newest state in place of a reference.
+    that graph's own newest state in place of a reference. There are none where the thread is not `visible`.
     """
-    page = await storage.list(
-        CheckpointFilter(
-            thread_id=thread_id,
-            checkpoint_ns=checkpoint_ns,
-            checkpoint_id=checkpoint_id,
-            before=before,
-            metadata=metadata_filter,
-            limit=limit,
+    page: Sequence[SavedCheckpoint]
+    if limit == 1 and before is None and not metadata_filter and visible is None:
+        # The usual case, which one statement answers.
+        saved = await storage.get(thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id)
+        page = [saved] if saved else []
+    else:
+        page = await storage.list(
+            CheckpointFilter(
+                thread_id=thread_id,
+                checkpoint_ns=checkpoint_ns,
+                checkpoint_id=checkpoint_id,
+                before=before,
+                metadata=metadata_filter,
+                limit=limit,
+                visible=visible,
+            )
         )
-    )
     size = sum(len(blob.data) for saved in page for blob in saved.values.values())
     if size < _ELSEWHERE_FROM_BYTES:
         states = _states(page, live=live)
@@ -72,7 +94,7 @@ async def thread_states(
         for state in states:
             for task in state["tasks"]:
                 if task["checkpoint"]:
-                    task["state"] = await _nested(storage, thread_id, task["checkpoint"])
+                    task["state"] = await _nested(storage, thread_id, task["checkpoint"], visible)
                     task["checkpoint"] = None
     return states
 
@@ -93,12 +115,16 @@ def empty_state(checkpoint: dict[str, Any] | None = None) -> ThreadState:
     }
 
 
-async def _nested(storage: CheckpointPages, thread_id: UUID, checkpoint: dict[str, Any]) -> ThreadState:
+async def _nested(
+    storage: CheckpointPages, thread_id: UUID, checkpoint: dict[str, Any], visible: Condition | None
+) -> ThreadState:
     namespace: str = checkpoint["checkpoint_ns"]
     # A subgraph with a memory of its own keeps one namespace for all its calls, without the ids of the tasks.
     shared = "|".join(part.partition(":")[0] for part in namespace.split("|"))
     for place in (namespace, shared):
-        found = await thread_states(storage, thread_id, checkpoint_ns=place, limit=1, subgraphs=True, live=True)
+        found = await thread_states(
+            storage, thread_id, checkpoint_ns=place, limit=1, subgraphs=True, live=True, visible=visible
+        )
         if found:
             return found[0]
     return empty_state(checkpoint)
@@ -110,10 +136,11 @@ def _states(page: Sequence[SavedCheckpoint], *, live: bool) -> list[ThreadState]
 
 
 class _Reader:
-    """Decodes the values of one page; a value that several checkpoints share is decoded once."""
+    """Decodes the values of one page; what several checkpoints share is decoded once."""
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[Blob, Any]] = {}
+        self._parts: dict[bytes, Any] = {}
 
     def state(self, saved: SavedCheckpoint, *, live: bool) -> ThreadState:
         key, told = saved.key, saved.tasks
@@ -137,8 +164,18 @@ class _Reader:
         known = self._seen.get(id(blob))
         if known is None:
             # The blob is kept as well, so that its id cannot come to mean another one.
-            known = self._seen[id(blob)] = (blob, view(blob))
+            shown = self._list(blob) if blob.type == PARTS else view(blob)
+            known = self._seen[id(blob)] = (blob, shown)
         return known[1]
+
+    def _list(self, blob: Blob) -> list[Any]:
+        """A list stored in parts, most of which another checkpoint shows as well."""
+        shown: list[Any] = []
+        for part in parts_of(blob):
+            if part.data not in self._parts:
+                self._parts[part.data] = view(part)
+            shown += self._parts[part.data] or ()
+        return shown
 
     def _values(self, saved: SavedCheckpoint, single: str | None) -> Any:
         defaults = saved.tasks.defaults if saved.tasks else {}

@@ -27,8 +27,11 @@ from langgraph.checkpoint.base import (
     get_serializable_checkpoint_metadata,
 )
 
+from ..errors import PlaceTaken
 from ..json_encoding import jsonable
 from ..models.checkpoints import (
+    SAME,
+    Blob,
     CheckpointFilter,
     CheckpointKey,
     DeltaHistory,
@@ -41,6 +44,7 @@ from ..models.checkpoints import (
     TaskWrite,
 )
 from .codec import Codec
+from .tails import Memory, is_same, loaded_value, new_value
 
 if TYPE_CHECKING:  # a kernel uses the saver over HTTP and must not load the database
     from .storage import CheckpointStorage
@@ -74,6 +78,7 @@ class Saver(BaseCheckpointSaver[str]):
         self._storage = storage
         self._fence = fence
         self._loop = loop
+        self._memory = Memory()
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Saver:
         """This saver, also reviving these types; LangGraph calls it with the types of a graph's state."""
@@ -93,11 +98,11 @@ class Saver(BaseCheckpointSaver[str]):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         saved = await self._hop(self._storage.get(**_place(config), checkpoint_id=_checkpoint_id(config)))
-        return self._tuple(saved) if saved else None
+        return self._loaded(saved) if saved else None
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         saved = self._wait(self._storage.get(**_place(config), checkpoint_id=_checkpoint_id(config)))
-        return self._tuple(saved) if saved else None
+        return self._loaded(saved) if saved else None
 
     async def alist(
         self,
@@ -157,7 +162,11 @@ class Saver(BaseCheckpointSaver[str]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         new = self._new_checkpoint(config, checkpoint, metadata, new_versions)
-        await self._hop(self._storage.put(new, fence=self._fence))
+        try:
+            await self._hop(self._storage.put(new, fence=self._fence))
+        except PlaceTaken:
+            whole = self._whole_checkpoint(config, checkpoint, metadata, new_versions)
+            await self._hop(self._storage.put(whole, fence=self._fence))
         return _config(new.key)
 
     def put(
@@ -168,12 +177,20 @@ class Saver(BaseCheckpointSaver[str]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         new = self._new_checkpoint(config, checkpoint, metadata, new_versions)
-        self._wait(self._storage.put(new, fence=self._fence))
+        try:
+            self._wait(self._storage.put(new, fence=self._fence))
+        except PlaceTaken:
+            whole = self._whole_checkpoint(config, checkpoint, metadata, new_versions)
+            self._wait(self._storage.put(whole, fence=self._fence))
         return _config(new.key)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
+        key = _key(config)
+        if self._repeats(key, writes):
+            # The graph is a step ahead of its checkpoints: this one is about to be saved.
+            await self._memory.awaited(key.checkpoint_id)
         new = self._new_writes(config, writes, task_id, task_path)
         await self._hop(self._storage.put_writes(new, fence=self._fence))
 
@@ -236,8 +253,14 @@ class Saver(BaseCheckpointSaver[str]):
         values = checkpoint["channel_values"]
         inline = {channel: self._codec.encode(value) for channel, value in values.items() if _is_small(value)}
         merged = cast(dict[str, Any], get_serializable_checkpoint_metadata(config, metadata))
+        key = CheckpointKey(**_place(config), checkpoint_id=UUID(checkpoint["id"]))
+        stored = {
+            channel: (str(version), values[channel])
+            for channel, version in new_versions.items()
+            if channel in values and channel not in inline
+        }
         return NewCheckpoint(
-            key=CheckpointKey(**_place(config), checkpoint_id=UUID(checkpoint["id"])),
+            key=key,
             parent_checkpoint_id=_checkpoint_id(config),
             run_id=self._run_id(merged.get("run_id")),
             created_at=_time(checkpoint["ts"]),
@@ -249,34 +272,95 @@ class Saver(BaseCheckpointSaver[str]):
             },
             metadata=jsonable(merged),
             inline=inline,
-            values=tuple(
-                NewValue(channel=channel, version=str(version), blob=self._codec.encode(values[channel]))
-                for channel, version in new_versions.items()
-                if channel in values and channel not in inline
-            ),
+            values=self._new_values(key, _checkpoint_id(config), checkpoint["channel_versions"], stored),
         )
+
+    def _whole_checkpoint(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> NewCheckpoint:
+        """The same without what is remembered of its parent."""
+        self._memory.forget(**_place(config))
+        return self._new_checkpoint(config, checkpoint, metadata, new_versions)
+
+    def _new_values(
+        self,
+        key: CheckpointKey,
+        parent_id: UUID | None,
+        versions: ChannelVersions,
+        stored: Mapping[str, tuple[str, Any]],
+    ) -> tuple[NewValue, ...]:
+        if not getattr(self._storage, "keeps_parts", False):
+            return tuple(
+                NewValue(channel=channel, version=version, blob=self._codec.encode(value))
+                for channel, (version, value) in stored.items()
+            )
+        known = self._memory.of(key.thread_id, key.checkpoint_ns, parent_id)
+        # Of channels that were not written it holds what held before, if that is still their version.
+        kept = {channel: was for channel, was in known.items() if str(versions.get(channel)) == was[0]}
+        new: list[NewValue] = []
+        for channel, (version, value) in stored.items():
+            before = known[channel][1] if channel in known else None
+            added, noted = new_value(channel, version, value, codec=self._codec, before=before)
+            new.append(added)
+            if noted is not None:
+                kept[channel] = (version, noted)
+        self._memory.note(key.thread_id, key.checkpoint_ns, key.checkpoint_id, kept)
+        return tuple(new)
 
     def _new_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> NewWrites:
         # By index, since of two special writes of one kind the last one counts.
         by_idx = {WRITES_IDX_MAP.get(channel, idx): (channel, value) for idx, (channel, value) in enumerate(writes)}
+        key = _key(config)
+        known = self._memory.of(key.thread_id, key.checkpoint_ns, key.checkpoint_id)
         return NewWrites(
-            key=CheckpointKey(**_place(config), checkpoint_id=UUID(get_checkpoint_id(config))),
+            key=key,
             task_id=UUID(task_id),
             task_path=task_path,
             run_id=self._run_id(None),
             writes=tuple(
-                TaskWrite(idx=idx, channel=channel, blob=self._codec.encode(value))
+                TaskWrite(idx=idx, channel=channel, blob=self._written(value, known.get(channel)))
                 for idx, (channel, value) in by_idx.items()
             ),
         )
+
+    def _repeats(self, key: CheckpointKey, writes: Sequence[tuple[str, Any]]) -> bool:
+        """Whether a task wrote what its channel held at the checkpoint before, and its own is not known yet."""
+        known = self._memory.newest(key.thread_id, key.checkpoint_ns)
+        if not known or self._memory.of(key.thread_id, key.checkpoint_ns, key.checkpoint_id):
+            return False
+        return any(
+            channel in known and is_same(known[channel][1], self._codec.encode_plain(value))
+            for channel, value in writes
+        )
+
+    def _written(self, value: Any, known: tuple[str, Any] | None) -> Blob:
+        plain = self._codec.encode_plain(value)
+        # A node that returns what its channel holds already.
+        return Blob(SAME, b"") if known is not None and is_same(known[1], plain) else self._codec.seal(plain)
 
     def _run_id(self, named: Any) -> UUID | None:
         # The fence knows better than metadata, which callers may fill in.
         if self._fence is not None:
             return self._fence.run_id
         return next(iter(_uuids([named])), None) if named else None
+
+    def _loaded(self, saved: SavedCheckpoint) -> CheckpointTuple:
+        """A checkpoint that was asked for alone, because a run begins from it."""
+        loaded = self._tuple(saved)
+        values, versions = loaded.checkpoint["channel_values"], loaded.checkpoint["channel_versions"]
+        known = {
+            channel: (str(versions[channel]), noted)
+            for channel, place in saved.places.items()
+            if (noted := loaded_value(values[channel], saved.values[channel], place, codec=self._codec)) is not None
+        }
+        self._memory.note(saved.key.thread_id, saved.key.checkpoint_ns, saved.key.checkpoint_id, known)
+        return loaded
 
     def _tuple(self, saved: SavedCheckpoint) -> CheckpointTuple:
         key = saved.key
@@ -353,6 +437,10 @@ def _place(config: RunnableConfig) -> dict[str, Any]:
         "thread_id": UUID(str(configurable["thread_id"])),
         "checkpoint_ns": configurable.get("checkpoint_ns") or "",
     }
+
+
+def _key(config: RunnableConfig) -> CheckpointKey:
+    return CheckpointKey(**_place(config), checkpoint_id=UUID(get_checkpoint_id(config)))
 
 
 def _checkpoint_id(config: RunnableConfig) -> UUID | None:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-import ormsgpack
-
-from ..models.checkpoints import Blob, DeltaHistory, NewCheckpoint, NewWrites, SavedCheckpoint
+from ..models.checkpoints import (
+    PARTS,
+    SAME,
+    Blob,
+    DeltaHistory,
+    NewCheckpoint,
+    NewWrites,
+    SavedCheckpoint,
+    joined,
+    parts_of,
+)
 from ..models.vault import NoVault, Vault
-
-# A list that is stored in parts has the type and bytes of each in it; every part was sealed on its own.
-_PARTS = "parts"
 
 
 async def sealed_checkpoint(new: NewCheckpoint, vault: Vault) -> NewCheckpoint:
     """A checkpoint as it is stored."""
     if isinstance(vault, NoVault):
         return new
-    sealed = await _sealed([*new.inline.values(), *(value.blob for value in new.values if value.blob)], vault)
+    given = [value.blob for value in new.values if value.blob is not None]
+    blobs = iter(await vault.seal([*new.inline.values(), *given]))
     return replace(
         new,
-        inline={channel: sealed[id(blob)] for channel, blob in new.inline.items()},
-        values=tuple(replace(value, blob=sealed[id(value.blob)]) if value.blob else value for value in new.values),
+        inline={channel: next(blobs) for channel in new.inline},
+        # A value without a blob is one that is stored already.
+        values=tuple(replace(value, blob=next(blobs)) if value.blob is not None else value for value in new.values),
     )
 
 
@@ -30,15 +37,18 @@ async def sealed_writes(new: NewWrites, vault: Vault) -> NewWrites:
     """Writes as they are stored."""
     if isinstance(vault, NoVault):
         return new
-    sealed = await _sealed([write.blob for write in new.writes], vault)
-    return replace(new, writes=tuple(replace(write, blob=sealed[id(write.blob)]) for write in new.writes))
+    blobs = iter(await vault.seal([write.blob for write in new.writes if write.blob.type != SAME]))
+    return replace(
+        new,
+        writes=tuple(replace(write, blob=next(blobs)) if write.blob.type != SAME else write for write in new.writes),
+    )
 
 
 async def opened(page: Sequence[SavedCheckpoint], vault: Vault) -> list[SavedCheckpoint]:
     """Stored checkpoints as they were before they were sealed. A value that several share is opened once."""
-    found = [blob for saved in page for blob in saved.values.values()]
-    found += [write.blob for saved in page for write in saved.writes]
-    blobs = await _opened(found, vault)
+    known = {id(blob): blob for saved in page for blob in saved.values.values()}
+    known |= {id(write.blob): write.blob for saved in page for write in saved.writes}
+    blobs = dict(zip(known, await _open(list(known.values()), vault), strict=True))
     return [
         replace(
             saved,
@@ -52,39 +62,16 @@ async def opened(page: Sequence[SavedCheckpoint], vault: Vault) -> list[SavedChe
 async def opened_history(history: DeltaHistory, vault: Vault) -> DeltaHistory:
     """The same for what a delta channel was."""
     seeds = [] if history.seed is None else [history.seed]
-    blobs = await _opened([*seeds, *(write.blob for write in history.writes)], vault)
+    blobs = iter(await _open([*seeds, *(write.blob for write in history.writes)], vault))
     return DeltaHistory(
-        seed=None if history.seed is None else blobs[id(history.seed)],
-        writes=tuple(replace(write, blob=blobs[id(write.blob)]) for write in history.writes),
+        seed=None if history.seed is None else next(blobs),
+        writes=tuple(replace(write, blob=next(blobs)) for write in history.writes),
     )
 
 
-async def _sealed(blobs: Sequence[Blob], vault: Vault) -> dict[int, Blob]:
-    """Sealed blobs by the ids of the given ones. What has no bytes is a mark, and says nothing by itself."""
-    filled = [blob for blob in blobs if blob.data]
-    sealed = {id(blob): blob for blob in blobs}
-    return sealed | {id(blob): one for blob, one in zip(filled, await vault.seal(filled), strict=True)}
-
-
-async def _opened(blobs: Iterable[Blob], vault: Vault) -> dict[int, Blob]:
-    """Opened blobs by the ids of the given ones."""
-    known = {id(blob): blob for blob in blobs}
-    parts = {key: _parts(blob) for key, blob in known.items()}
-    found = iter(await vault.open([part for several in parts.values() for part in several]))
-    return {key: _whole(blob, parts[key], [next(found) for _ in parts[key]]) for key, blob in known.items()}
-
-
-def _whole(blob: Blob, before: list[Blob], after: list[Blob]) -> Blob:
-    if after == before:
-        return blob
-    return _joined(after) if blob.type == _PARTS else after[0]
-
-
-def _joined(parts: Iterable[Blob]) -> Blob:
-    return Blob(_PARTS, ormsgpack.packb([[part.type, part.data] for part in parts]))
-
-
-def _parts(blob: Blob) -> list[Blob]:
-    if blob.type != _PARTS:
-        return [blob]
-    return [Blob(kind, data) for kind, data in ormsgpack.unpackb(blob.data)]
+async def _open(blobs: Sequence[Blob], vault: Vault) -> list[Blob]:
+    """Each part of a list was sealed by itself; lists share most of theirs, and each is opened once."""
+    parts = [parts_of(blob) if blob.type == PARTS else [blob] for blob in blobs]
+    sealed = list({part: None for one in parts for part in one})
+    opened_parts = dict(zip(sealed, await vault.open(sealed), strict=True))
+    return [joined([opened_parts[part] for part in one]) for one in parts]

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
+
 from ..db.checkpoints import CheckpointRepository
 from ..db.database import Database
-from ..errors import DatabaseFull, DatabaseUnavailable, LeaseLost
-from ..failpoints import failpoint
+from ..errors import DatabaseFull, DatabaseUnavailable, LeaseLost, PlaceTaken
 from ..models.checkpoints import (
     Blob,
     CheckpointFilter,
@@ -27,6 +28,7 @@ from ..models.checkpoints import (
     RunTraces,
     SavedCheckpoint,
 )
+from .batches import Save, SaveBatches
 from .sealed import opened, opened_history, sealed_checkpoint, sealed_writes
 from .view import view
 
@@ -34,11 +36,16 @@ from .view import view
 class CheckpointStorage(Protocol):
     """Keeps checkpoints as bytes.
 
+    One that `keeps_parts` takes values without a blob and parts of lists, and tells the places of values; to one that
+    says nothing of it, values are given whole.
+
     The methods that take a fence raise LeaseLost, and write nothing, when the fence no longer holds. All of them
     may run twice with the same arguments and then change nothing the second time.
     """
 
-    async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None: ...
+    async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None:
+        """Save a checkpoint; raises PlaceTaken, and writes nothing, when a part would go where another one is."""
+        ...
 
     async def put_writes(self, writes: NewWrites, *, fence: Fence | None = None) -> None: ...
 
@@ -47,7 +54,7 @@ class CheckpointStorage(Protocol):
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
     ) -> SavedCheckpoint | None:
-        """One checkpoint with values and writes, or the newest of the namespace; `tasks` is not filled."""
+        """One checkpoint with values, writes and tasks, or the newest of the namespace."""
         ...
 
     async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:
@@ -76,25 +83,35 @@ class CheckpointStorage(Protocol):
 class PostgresStorage:
     """CheckpointStorage on our own Postgres; each call is one statement, except a list, which is three.
 
+    Saves that come at the same time go together, as one batch.
+
     A run outlives a short restart of Postgres: saving is tried again for `patience_seconds` while it does not answer.
     Reading is not, since the caller may be a request that is better told at once.
     """
 
+    keeps_parts = True
+
     def __init__(self, database: Database, *, patience_seconds: float = 5.0) -> None:
         self._database = database
+        self._batches = SaveBatches(database)
         self._vault = database.vault
         self._patience_seconds = patience_seconds
 
     async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None:
         sealed = await sealed_checkpoint(checkpoint, self._vault)
-        await self._save(lambda checkpoints: checkpoints.put(sealed, fence=fence), fence)
+        size = sum(len(value.blob.data) for value in sealed.values if value.blob)
+        try:
+            await self._save(lambda checkpoints: checkpoints.put(sealed, fence=fence), fence, size=size)
+        except UniqueViolation as error:
+            raise PlaceTaken("Another branch has extended the same list.") from error
 
     async def put_writes(self, writes: NewWrites, *, fence: Fence | None = None) -> None:
         sealed = await sealed_writes(writes, self._vault)
-        await self._save(lambda checkpoints: checkpoints.put_writes(sealed, fence=fence), fence)
+        size = sum(len(write.blob.data) for write in sealed.writes)
+        await self._save(lambda checkpoints: checkpoints.put_writes(sealed, fence=fence), fence, size=size)
 
     async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None = None) -> None:
-        await self._save(lambda checkpoints: checkpoints.put_tasks(key, tasks, fence=fence), fence)
+        await self._save(lambda checkpoints: checkpoints.put_tasks(key, tasks, fence=fence), fence, size=0)
 
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
@@ -147,14 +164,12 @@ class PostgresStorage:
         async with self._database.connection() as connection:
             await CheckpointRepository(connection).prune(thread_ids)
 
-    async def _save(self, save: Callable[[CheckpointRepository], Awaitable[bool]], fence: Fence | None) -> None:
+    async def _save(self, save: Save, fence: Fence | None, *, size: int) -> None:
         give_up_at = time.monotonic() + self._patience_seconds
         pause = 0.05
         while True:
             try:
-                async with self._database.connection() as connection:
-                    failpoint("before_save")
-                    held = await save(CheckpointRepository(connection))
+                held = await self._batches.save(save, size=size)
             except DatabaseFull:
                 raise
             except DatabaseUnavailable:

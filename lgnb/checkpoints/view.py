@@ -21,7 +21,7 @@ import orjson
 import ormsgpack
 
 from ..json_encoding import jsonable
-from ..models.checkpoints import Blob
+from ..models.checkpoints import ITEMS, PARTS, Blob, parts_of
 from .compression import expanded
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ _SECRETS = ("SecretStr", "SecretBytes")
 def view(blob: Blob) -> Any:
     """The JSON value (dict, list, str, int, float, bool, None) of a stored one; null where it cannot be read."""
     try:
+        if blob.type == PARTS:
+            return [element for part in parts_of(blob) for element in view(part)]
         return jsonable(_unpacked(expanded(blob)))
     except (ValueError, TypeError, AttributeError, RecursionError, MemoryError, struct.error):
         # One damaged value must not hide the rest of a thread.
@@ -47,6 +49,8 @@ def view(blob: Blob) -> Any:
 def _unpacked(blob: Blob) -> Any:
     if blob.type == "msgpack":
         return _unpack(blob.data)
+    if blob.type == ITEMS:
+        return [_unpack(item)[0] for item in _unpack(blob.data)]
     if blob.type in ("bytes", "bytearray"):
         return blob.data
     if blob.type == "json":

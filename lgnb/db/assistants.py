@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from ..models.access import Condition
 from ..models.assistants import Assistant, AssistantVersion
+from .conditions import satisfied
 from .repository import Repository, where
 
 _SORT_COLUMNS: dict[str, sql.SQL] = {
@@ -24,9 +27,19 @@ def _jsonb(value: dict[str, Any] | None) -> Jsonb | None:
     return None if value is None else Jsonb(value)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnableAssistant(Assistant):
+    """An assistant, and why its graph could not be loaded, if so."""
+
+    failure: str | None
+
+
 class AssistantRepository(Repository):
-    async def get(self, assistant_id: UUID) -> Assistant | None:
-        return await self._one(Assistant, "assistant_get", assistant_id=assistant_id)
+    async def get(self, assistant_id: UUID, *, visible: Condition | None = None) -> Assistant | None:
+        return await self._one(Assistant, "assistant_get", visible=visible, assistant_id=assistant_id)
+
+    async def to_run(self, assistant_id: UUID, *, visible: Condition | None = None) -> RunnableAssistant | None:
+        return await self._one(RunnableAssistant, "assistant_to_run", visible=visible, assistant_id=assistant_id)
 
     async def insert(
         self,
@@ -52,8 +65,8 @@ class AssistantRepository(Repository):
             description=description,
         )
 
-    async def lock(self, assistant_id: UUID) -> bool:
-        return await self._scalar("assistant_lock", assistant_id=assistant_id) is not None
+    async def lock(self, assistant_id: UUID, *, visible: Condition | None = None) -> bool:
+        return await self._scalar("assistant_lock", visible=visible, assistant_id=assistant_id) is not None
 
     async def update(
         self,
@@ -65,10 +78,12 @@ class AssistantRepository(Repository):
         metadata: dict[str, Any] | None,
         name: str | None,
         description: str | None,
+        visible: Condition | None = None,
     ) -> Assistant | None:
         return await self._one(
             Assistant,
             "assistant_update",
+            visible=visible,
             assistant_id=assistant_id,
             graph_id=graph_id,
             config=_jsonb(config),
@@ -78,23 +93,40 @@ class AssistantRepository(Repository):
             description=description,
         )
 
-    async def delete(self, assistant_id: UUID) -> bool:
-        return await self._scalar("assistant_delete", assistant_id=assistant_id) is not None
+    async def delete(self, assistant_id: UUID, *, visible: Condition | None = None) -> bool:
+        return await self._scalar("assistant_delete", visible=visible, assistant_id=assistant_id) is not None
 
     async def versions_page(
-        self, assistant_id: UUID, *, metadata: dict[str, Any], limit: int, offset: int
+        self,
+        assistant_id: UUID,
+        *,
+        metadata: dict[str, Any],
+        limit: int,
+        offset: int,
+        visible: Condition | None = None,
     ) -> list[AssistantVersion]:
         return await self._all(
             AssistantVersion,
             "assistant_versions_page",
+            visible=visible,
             assistant_id=assistant_id,
             metadata=Jsonb(metadata),
             limit=limit,
             offset=offset,
         )
 
-    async def set_latest(self, assistant_id: UUID, *, version: int) -> Assistant | None:
-        return await self._one(Assistant, "assistant_set_latest", assistant_id=assistant_id, version=version)
+    async def set_latest(
+        self, assistant_id: UUID, *, version: int, metadata: dict[str, Any], visible: Condition | None = None
+    ) -> Assistant | None:
+        """`metadata` is put over that of the version."""
+        return await self._one(
+            Assistant,
+            "assistant_set_latest",
+            visible=visible,
+            assistant_id=assistant_id,
+            version=version,
+            metadata=Jsonb(metadata),
+        )
 
     async def search_page(
         self,
@@ -106,8 +138,9 @@ class AssistantRepository(Repository):
         offset: int,
         sort_by: str | None,
         sort_order: str | None,
+        visible: Condition | None = None,
     ) -> list[Assistant]:
-        conditions, params = _filters(metadata=metadata, graph_id=graph_id, name=name)
+        conditions, params = _filters(metadata=metadata, graph_id=graph_id, name=name, visible=visible)
         order = sql.SQL("ASC" if sort_by and sort_order == "asc" else "DESC")
         statement = (
             sql.SQL(
@@ -121,13 +154,20 @@ class AssistantRepository(Repository):
         )
         return await self._composed(Assistant, statement, {**params, "limit": limit, "offset": offset})
 
-    async def count(self, *, metadata: dict[str, Any], graph_id: str | None, name: str | None) -> int:
-        conditions, params = _filters(metadata=metadata, graph_id=graph_id, name=name)
+    async def count(
+        self,
+        *,
+        metadata: dict[str, Any],
+        graph_id: str | None,
+        name: str | None,
+        visible: Condition | None = None,
+    ) -> int:
+        conditions, params = _filters(metadata=metadata, graph_id=graph_id, name=name, visible=visible)
         return await self._count(sql.SQL("SELECT count(*)\nFROM assistants") + where(conditions), params)
 
 
 def _filters(
-    *, metadata: dict[str, Any], graph_id: str | None, name: str | None
+    *, metadata: dict[str, Any], graph_id: str | None, name: str | None, visible: Condition | None
 ) -> tuple[list[sql.Composable], dict[str, Any]]:
     conditions: list[sql.Composable] = []
     params: dict[str, Any] = {}
@@ -141,4 +181,6 @@ def _filters(
         # strpos instead of ILIKE: the text is a substring, not a pattern.
         conditions.append(sql.SQL("strpos(lower(name), lower(%(name)s)) > 0"))
         params["name"] = name
+    if visible is not None:
+        conditions.append(satisfied(visible, sql.SQL("metadata"), params))
     return conditions, params

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from psycopg import rows, sql
+from psycopg import AsyncCursor, rows, sql
 from psycopg.types.json import Jsonb
 
+from ..models.access import Condition
 from ..models.checkpoints import (
     NO_RUN,
+    SAME,
     Blob,
     CheckpointFilter,
     CheckpointKey,
@@ -22,7 +25,10 @@ from ..models.checkpoints import (
     SavedCheckpoint,
     SavedWrite,
     UsageRow,
+    ValuePlace,
+    joined,
 )
+from .conditions import satisfied
 from .queries import query
 from .repository import Repository, where
 
@@ -35,10 +41,26 @@ _PAGE_COLUMNS = sql.SQL(
 )
 
 
-class CheckpointRepository(Repository):
-    """Statements on checkpoints. The saving ones answer whether their fence held; if not, nothing was written."""
+_ValueKey = tuple[UUID, str, str, str]
+"""Thread, namespace, channel and version."""
 
-    async def put(self, new: NewCheckpoint, *, fence: Fence | None) -> bool:
+
+class Saving:
+    """A save that was sent; in a pipeline its answer comes when that ends."""
+
+    def __init__(self, cursor: AsyncCursor[Any]) -> None:
+        self._cursor = cursor
+
+    async def held(self) -> bool:
+        """Whether its fence held; if not, nothing was written."""
+        row = await self._cursor.fetchone()
+        return bool(row and row[0])
+
+
+class CheckpointRepository(Repository):
+    """Statements on checkpoints."""
+
+    async def put(self, new: NewCheckpoint, *, fence: Fence | None) -> Saving:
         return await self._fenced(
             "checkpoint_put",
             fence,
@@ -53,11 +75,14 @@ class CheckpointRepository(Repository):
             inline_values=[blob.data for blob in new.inline.values()],
             channels=[value.channel for value in new.values],
             versions=[value.version for value in new.values],
-            types=[value.blob.type for value in new.values],
-            values=[value.blob.data for value in new.values],
+            # Nobody's type is empty: it marks a value that is the one at its place.
+            types=[value.blob.type if value.blob else "" for value in new.values],
+            values=[value.blob.data if value.blob else b"" for value in new.values],
+            lineages=[value.place.lineage if value.place else "" for value in new.values],
+            parts=[value.place.part if value.place else 0 for value in new.values],
         )
 
-    async def put_writes(self, new: NewWrites, *, fence: Fence | None) -> bool:
+    async def put_writes(self, new: NewWrites, *, fence: Fence | None) -> Saving:
         return await self._fenced(
             "checkpoint_put_writes",
             fence,
@@ -71,7 +96,7 @@ class CheckpointRepository(Repository):
             values=[write.blob.data for write in new.writes],
         )
 
-    async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None) -> bool:
+    async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None) -> Saving:
         return await self._fenced(
             "checkpoint_put_tasks",
             fence,
@@ -86,17 +111,17 @@ class CheckpointRepository(Repository):
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
     ) -> SavedCheckpoint | None:
-        """One checkpoint, or the newest of the namespace, without its tasks."""
-        name = "checkpoint_find_latest" if checkpoint_id is None else "checkpoint_get"
+        """One checkpoint, or the newest of the namespace."""
         found = await self._rows(
-            query(name), thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
+            query("checkpoint_get"), thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
         )
         if not found:
             return None
         row = found[0]
         return _checkpoint(
             row,
-            values=_blobs(row["channels"], row["types"], row["blobs"]),
+            values=_joined_blobs(row),
+            places=_places(row),
             writes=tuple(
                 SavedWrite(task_id=task_id, task_path=path, idx=idx, channel=channel, blob=Blob(kind, data))
                 for task_id, path, idx, channel, kind, data in zip(
@@ -143,6 +168,8 @@ class CheckpointRepository(Repository):
             channels=list(channels),
         )
         seeds = {row["channel"]: Blob(row["type"], row["value"]) for row in found if row["kind"] == "seed"}
+        places = {(thread_id, checkpoint_ns, row["channel"], row["type"]) for row in found if row["kind"] == "place"}
+        seeds |= {channel: blob for (_, _, channel, _), blob in (await self._versions(places)).items()}
         writes: dict[str, list[SavedWrite]] = {}
         for row in found:
             if row["kind"] == "write":
@@ -170,8 +197,8 @@ class CheckpointRepository(Repository):
         """Number of checkpoints deleted; the newest of each namespace stays."""
         return int(await self._scalar("checkpoint_prune", thread_ids=list(thread_ids)))
 
-    async def usage(self, thread_id: UUID) -> list[UsageRow]:
-        return await self._all(UsageRow, "checkpoint_usage", thread_id=thread_id)
+    async def usage(self, thread_id: UUID, *, visible: Condition | None = None) -> list[UsageRow]:
+        return await self._all(UsageRow, "checkpoint_usage", visible=visible, thread_id=thread_id)
 
     async def has_run(self, *, thread_id: UUID, run_id: UUID) -> bool:
         """Whether a run has saved a checkpoint of the root graph."""
@@ -187,14 +214,16 @@ class CheckpointRepository(Repository):
             for task_id, kind, value in await cursor.fetchall()
         ]
 
-    async def _fenced(self, name: str, fence: Fence | None, /, **params: Any) -> bool:
-        held = await self._scalar(
-            name,
-            fence_run_id=None if fence is None else fence.run_id,
-            fence_attempt=None if fence is None else fence.attempt,
-            **params,
+    async def _fenced(self, name: str, fence: Fence | None, /, **params: Any) -> Saving:
+        cursor = await self._connection.execute(
+            query(name),
+            {
+                "fence_run_id": None if fence is None else fence.run_id,
+                "fence_attempt": None if fence is None else fence.attempt,
+                **params,
+            },
         )
-        return bool(held)
+        return Saving(cursor)
 
     async def _rows(self, statement: Any, /, **params: Any) -> list[dict[str, Any]]:
         # Binary results: values arrive as they are stored instead of in hex.
@@ -202,13 +231,16 @@ class CheckpointRepository(Repository):
             await cursor.execute(statement, params)
             return await cursor.fetchall()
 
-    async def _values(self, page: list[dict[str, Any]]) -> dict[tuple[UUID, str, str, str], Blob]:
+    async def _values(self, page: list[dict[str, Any]]) -> dict[_ValueKey, Blob]:
         wanted = {
             (row["thread_id"], row["checkpoint_ns"], channel, str(version))
             for row in page
             for channel, version in row["checkpoint"]["channel_versions"].items()
             if channel not in row["inline_channels"]
         }
+        return await self._versions(wanted)
+
+    async def _versions(self, wanted: set[_ValueKey]) -> dict[_ValueKey, Blob]:
         if not wanted:
             return {}
         thread_ids, namespaces, channels, versions = (list(column) for column in zip(*wanted, strict=True))
@@ -219,10 +251,23 @@ class CheckpointRepository(Repository):
             channels=channels,
             versions=versions,
         )
-        return {
-            (row["thread_id"], row["checkpoint_ns"], row["channel"], row["version"]): Blob(row["type"], row["value"])
-            for row in found
-        }
+        parts: dict[_ValueKey, list[tuple[int, Blob]]] = {}
+        for row in found:
+            if row["version"] is None:
+                place = (row["thread_id"], row["checkpoint_ns"], row["channel"], row["lineage"])
+                parts.setdefault(place, []).append((row["part"], Blob(row["type"], row["value"])))
+        values: dict[_ValueKey, Blob] = {}
+        for row in found:
+            if (version := row["version"]) is None:
+                continue
+            place = (row["thread_id"], row["checkpoint_ns"], row["channel"])
+            if row["lineage"] is None:
+                values[*place, version] = Blob(row["type"], row["value"])
+            else:
+                values[*place, version] = joined(
+                    [blob for part, blob in parts[*place, row["lineage"]] if part <= row["part"]]
+                )
+        return values
 
     async def _writes(self, page: list[dict[str, Any]]) -> dict[tuple[UUID, str, UUID], list[SavedWrite]]:
         if not page:
@@ -240,6 +285,19 @@ class CheckpointRepository(Repository):
         return writes
 
 
+def _joined_blobs(row: Mapping[str, Any]) -> dict[str, Blob]:
+    """The values of one checkpoint, whose parts come in their order."""
+    parts: dict[str, list[Blob]] = {}
+    for channel, kind, value in zip(row["channels"] or (), row["types"] or (), row["blobs"] or (), strict=True):
+        parts.setdefault(channel, []).append(Blob(kind, value))
+    return {channel: joined(blobs) for channel, blobs in parts.items()}
+
+
+def _places(row: Mapping[str, Any]) -> dict[str, ValuePlace]:
+    columns = (row[name] or () for name in ("channels", "lineages", "parts", "can_grow"))
+    return {channel: ValuePlace(*place) for channel, *place in zip(*columns, strict=True)}
+
+
 def _page(which: CheckpointFilter) -> tuple[sql.Composed, dict[str, Any]]:
     conditions: list[sql.Composable] = []
     params: dict[str, Any] = {}
@@ -254,6 +312,9 @@ def _page(which: CheckpointFilter) -> tuple[sql.Composed, dict[str, Any]]:
     if which.metadata:
         conditions.append(sql.SQL("c.metadata @> %(metadata)s"))
         params["metadata"] = Jsonb(which.metadata)
+    if which.visible is not None:
+        of_thread = sql.SQL("EXISTS (SELECT 1 FROM threads AS th WHERE th.thread_id = c.thread_id AND {})")
+        conditions.append(of_thread.format(satisfied(which.visible, sql.SQL("th.metadata"), params)))
     statement = _PAGE_COLUMNS + where(conditions) + sql.SQL("\nORDER BY c.checkpoint_id DESC")
     if which.limit is not None:
         statement += sql.SQL("\nLIMIT %(limit)s")
@@ -287,7 +348,11 @@ def _write(row: Mapping[str, Any]) -> SavedWrite:
 
 
 def _checkpoint(
-    row: Mapping[str, Any], *, values: Mapping[str, Blob], writes: tuple[SavedWrite, ...]
+    row: Mapping[str, Any],
+    *,
+    values: Mapping[str, Blob],
+    writes: tuple[SavedWrite, ...],
+    places: Mapping[str, ValuePlace] | None = None,
 ) -> SavedCheckpoint:
     tasks = None
     if row.get("next") is not None:
@@ -307,6 +372,9 @@ def _checkpoint(
         checkpoint=row["checkpoint"],
         metadata=row["metadata"],
         values=_blobs(row["inline_channels"], row["inline_types"], row["inline_values"]) | dict(values),
-        writes=writes,
+        writes=tuple(
+            replace(write, blob=values[write.channel]) if write.blob.type == SAME else write for write in writes
+        ),
         tasks=tasks,
+        places=places or {},
     )

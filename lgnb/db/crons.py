@@ -9,7 +9,9 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from ..models.access import Condition
 from ..models.crons import Cron, DueCron
+from .conditions import satisfied
 from .repository import Repository, where
 
 _COLUMNS = sql.SQL(
@@ -29,12 +31,12 @@ class CronRepository(Repository):
         assert cron is not None
         return cron
 
-    async def get(self, cron_id: UUID) -> Cron | None:
-        return await self._one(Cron, "cron_get", cron_id=cron_id)
+    async def get(self, cron_id: UUID, *, visible: Condition | None = None) -> Cron | None:
+        return await self._one(Cron, "cron_get", visible=visible, cron_id=cron_id)
 
-    async def lock(self, cron_id: UUID) -> Cron | None:
+    async def lock(self, cron_id: UUID, *, visible: Condition | None = None) -> Cron | None:
         """The cron, locked until the transaction ends. Take a lock on its thread before, if one is needed."""
-        return await self._one(Cron, "cron_lock", cron_id=cron_id)
+        return await self._one(Cron, "cron_lock", visible=visible, cron_id=cron_id)
 
     async def update(self, cron_id: UUID, **values: Any) -> Cron:
         """The changed row; `values` are all columns that can change."""
@@ -42,8 +44,8 @@ class CronRepository(Repository):
         assert cron is not None
         return cron
 
-    async def delete(self, cron_id: UUID) -> bool:
-        return await self._scalar("cron_delete", cron_id=cron_id) is not None
+    async def delete(self, cron_id: UUID, *, visible: Condition | None = None) -> bool:
+        return await self._scalar("cron_delete", visible=visible, cron_id=cron_id) is not None
 
     async def due(self, *, limit: int) -> list[DueCron]:
         return await self._all(DueCron, "cron_due", limit=limit)
@@ -84,6 +86,8 @@ def _filters(
     thread_id: UUID | None,
     metadata: dict[str, Any],
     enabled: bool | None = None,
+    visible: Condition | None = None,
+    thread_visible: Condition | None = None,
 ) -> tuple[list[sql.Composable], dict[str, Any]]:
     conditions: list[sql.Composable] = []
     params: dict[str, Any] = {}
@@ -94,4 +98,11 @@ def _filters(
     if metadata:
         conditions.append(sql.SQL("metadata @> %(metadata)s"))
         params["metadata"] = Jsonb(metadata)
+    if visible is not None:
+        conditions.append(satisfied(visible, sql.SQL("metadata"), params))
+    if thread_visible is not None:
+        on_thread = sql.SQL(
+            "(thread_id IS NULL OR EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = crons.thread_id AND {}))"
+        )
+        conditions.append(on_thread.format(satisfied(thread_visible, sql.SQL("t.metadata"), params)))
     return conditions, params

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import orjson
@@ -102,6 +102,21 @@ class Database:
         """A connection inside one transaction, committed at the end of the block."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+    @asynccontextmanager
+    async def pipeline(self, *, transaction: bool = True) -> AsyncGenerator[Connection]:
+        """Statements that travel in one round trip, with their commit; their answers are there after the block.
+
+        Without a transaction of its own, what is sent until the end of the block is one all the same.
+        """
+        async with self.connection() as connection:
+            try:
+                async with connection.pipeline(), connection.transaction() if transaction else nullcontext():
+                    yield connection
+            except Exception:
+                # It may believe in prepared statements that Postgres never got to; the pool replaces it.
+                await connection.close()
+                raise
 
     def pool_stats(self) -> dict[str, int]:
         """Figures of the pool, as psycopg_pool names them."""

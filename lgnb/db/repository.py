@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 from psycopg import rows, sql
 from psycopg.types.json import Json
 
+from ..models.access import Condition
+from .conditions import guarded
 from .database import Connection
 from .queries import query
 
@@ -22,20 +24,29 @@ def raw_json(data: bytes) -> Json:
     return Json(data, dumps=_same)
 
 
+def _statement(
+    name: str, visible: Condition | None, params: dict[str, Any]
+) -> tuple[LiteralString | sql.Composed, dict[str, Any]]:
+    return (query(name), params) if visible is None else guarded(name, visible, params)
+
+
 class Repository:
-    """Runs statements on one connection; it neither commits nor decides."""
+    """Runs statements on one connection; it neither commits nor decides.
+
+    With `visible`, a statement reaches only rows that fulfil the condition.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def _one(self, row: type[T], name: str, /, **params: Any) -> T | None:
+    async def _one(self, row: type[T], name: str, /, *, visible: Condition | None = None, **params: Any) -> T | None:
         async with self._connection.cursor(row_factory=rows.class_row(row)) as cursor:
-            await cursor.execute(query(name), params)
+            await cursor.execute(*_statement(name, visible, params))
             return await cursor.fetchone()
 
-    async def _all(self, row: type[T], name: str, /, **params: Any) -> list[T]:
+    async def _all(self, row: type[T], name: str, /, *, visible: Condition | None = None, **params: Any) -> list[T]:
         async with self._connection.cursor(row_factory=rows.class_row(row)) as cursor:
-            await cursor.execute(query(name), params)
+            await cursor.execute(*_statement(name, visible, params))
             return await cursor.fetchall()
 
     async def _composed(self, row: type[T], statement: sql.Composed, params: dict[str, Any]) -> list[T]:
@@ -43,14 +54,14 @@ class Repository:
             await cursor.execute(statement, params)
             return await cursor.fetchall()
 
-    async def _scalar(self, name: str, /, **params: Any) -> Any:
+    async def _scalar(self, name: str, /, *, visible: Condition | None = None, **params: Any) -> Any:
         """First column of the first row, or None."""
-        cursor = await self._connection.execute(query(name), params)
+        cursor = await self._connection.execute(*_statement(name, visible, params))
         row = await cursor.fetchone()
         return row[0] if row else None
 
-    async def _column(self, name: str, /, **params: Any) -> list[Any]:
-        cursor = await self._connection.execute(query(name), params)
+    async def _column(self, name: str, /, *, visible: Condition | None = None, **params: Any) -> list[Any]:
+        cursor = await self._connection.execute(*_statement(name, visible, params))
         return [row[0] for row in await cursor.fetchall()]
 
     async def _count(self, statement: sql.Composed, params: dict[str, Any]) -> int:
@@ -58,9 +69,9 @@ class Repository:
         row = await cursor.fetchone()
         return int(row[0]) if row else 0
 
-    async def _do(self, name: str, /, **params: Any) -> int:
+    async def _do(self, name: str, /, *, visible: Condition | None = None, **params: Any) -> int:
         """Number of rows changed."""
-        cursor = await self._connection.execute(query(name), params)
+        cursor = await self._connection.execute(*_statement(name, visible, params))
         return cursor.rowcount
 
 

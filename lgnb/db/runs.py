@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg import AsyncCursor
 from psycopg.types.json import Json, Jsonb
 
-from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunStatus, RunWatch
+from ..models.access import Condition
+from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunOutcome, RunStatus, RunWatch
+from ..models.threads import ThreadStatus, ThreadTtl
+from .queries import query
 from .repository import Repository, raw_json
 
 
@@ -68,20 +72,32 @@ class RunCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    status: RunStatus
-    result: Any
+class RunTold:
+    """How a run stands, None when there is none; and the JSON text for its waiting caller, None before its end."""
+
+    status: RunStatus | None
+    result: str | None
+
+
+async def thread_status_of(cursor: AsyncCursor[Any]) -> ThreadStatus | None:
+    """What `finish_on_thread` answered: the status of the thread, or None when the lease was lost."""
+    row = await cursor.fetchone()
+    return row[0] if row else None
 
 
 class RunRepository(Repository):
-    async def get(self, thread_id: UUID, run_id: UUID) -> Run | None:
-        return await self._one(Run, "run_get", thread_id=thread_id, run_id=run_id)
+    async def get(self, thread_id: UUID, run_id: UUID, *, visible: Condition | None = None) -> Run | None:
+        return await self._one(Run, "run_get", visible=visible, thread_id=thread_id, run_id=run_id)
 
     async def find(self, run_id: UUID) -> Run | None:
         return await self._one(Run, "run_find", run_id=run_id)
 
-    async def page(self, thread_id: UUID, *, limit: int, offset: int, status: str | None) -> list[Run]:
-        return await self._all(Run, "run_page", thread_id=thread_id, limit=limit, offset=offset, status=status)
+    async def page(
+        self, thread_id: UUID, *, limit: int, offset: int, status: str | None, visible: Condition | None = None
+    ) -> list[Run]:
+        return await self._all(
+            Run, "run_page", visible=visible, thread_id=thread_id, limit=limit, offset=offset, status=status
+        )
 
     async def insert(
         self,
@@ -109,6 +125,39 @@ class RunRepository(Repository):
         )
         assert run is not None
         return run
+
+    async def insert_on_new_thread(
+        self,
+        run: Run,
+        *,
+        graph_id: str,
+        thread_metadata: dict[str, Any],
+        thread_config: dict[str, Any],
+        ttl: ThreadTtl | None,
+        after_seconds: float,
+    ) -> Run:
+        """The run as it was accepted, by the database's clock, with a thread of its own."""
+        async with self._connection.cursor() as cursor:
+            await cursor.execute(
+                query("run_insert_on_new_thread"),
+                {
+                    "run_id": run.run_id,
+                    "thread_id": run.thread_id,
+                    "assistant_id": run.assistant_id,
+                    "graph_id": graph_id,
+                    "metadata": Jsonb(run.metadata),
+                    "kwargs": Json(run.kwargs),
+                    "multitask_strategy": run.multitask_strategy,
+                    "after_seconds": after_seconds,
+                    "thread_metadata": Jsonb(thread_metadata),
+                    "thread_config": Jsonb(thread_config),
+                    "ttl_minutes": ttl and ttl.ttl_minutes,
+                    "ttl_strategy": ttl and ttl.strategy,
+                },
+            )
+            row = await cursor.fetchone()
+        assert row is not None
+        return replace(run, created_at=row[0], updated_at=row[1])
 
     async def in_flight(self, thread_id: UUID) -> list[Run]:
         """Pending and running runs of a thread, locked, oldest first."""
@@ -138,6 +187,39 @@ class RunRepository(Repository):
     async def finish(self, run_id: UUID, *, attempt: int, status: RunStatus) -> bool:
         """False when this attempt is no longer the current one."""
         return await self._do("run_finish", run_id=run_id, attempt=attempt, status=status) == 1
+
+    async def finish_temporary(self, run_id: UUID, *, thread_id: UUID, attempt: int, outcome: RunOutcome) -> bool:
+        """End a temporary run, thread and all; False when this attempt is no longer the current one."""
+        ended = await self._scalar(
+            "run_finish_temporary",
+            run_id=run_id,
+            thread_id=thread_id,
+            attempt=attempt,
+            status=outcome.status,
+            result=raw_json(outcome.result),
+        )
+        return ended is not None
+
+    async def finish_on_thread(
+        self, run_id: UUID, *, attempt: int, outcome: RunOutcome, thread_metadata: dict[str, Any]
+    ) -> AsyncCursor[Any]:
+        """End a run whose thread is locked. The answer is for `thread_status_of`, so that a pipeline need not wait."""
+        return await self._connection.execute(
+            query("run_finish_on_thread"),
+            {
+                "run_id": run_id,
+                "attempt": attempt,
+                "status": outcome.status,
+                "result": raw_json(outcome.result),
+                "thread_status": outcome.thread_status,
+                "has_state": outcome.has_state,
+                "values": None if outcome.values is None else Json(outcome.values),
+                "interrupts": Json(outcome.interrupts),
+                "state": None if outcome.state is None else Json(outcome.state),
+                "error": None if outcome.error is None else Jsonb(outcome.error),
+                "thread_metadata": Jsonb(thread_metadata),
+            },
+        )
 
     async def return_to_queue(self, run_id: UUID, *, attempt: int) -> str | None:
         """The graph id when the run went back, None when this attempt was not the current one."""
@@ -171,10 +253,12 @@ class RunRepository(Repository):
         thread_id: UUID | None = None,
         run_ids: list[UUID] | None = None,
         assistant_id: UUID | None = None,
+        visible: Condition | None = None,
     ) -> list[RunInFlight]:
         return await self._all(
             RunInFlight,
             "run_in_flight_ids",
+            visible=visible,
             statuses=statuses,
             thread_id=thread_id,
             run_ids=run_ids,
@@ -209,8 +293,10 @@ class RunRepository(Repository):
         """`result` is JSON text."""
         await self._do("run_result_insert", run_id=run_id, thread_id=thread_id, status=status, result=raw_json(result))
 
-    async def result(self, run_id: UUID) -> RunResult | None:
-        return await self._one(RunResult, "run_result_get", run_id=run_id)
+    async def told(self, run_id: UUID) -> RunTold:
+        told = await self._one(RunTold, "run_told", run_id=run_id)
+        assert told is not None
+        return told
 
     async def purge_results(self, *, age_seconds: float) -> int:
         return await self._do("run_result_purge", age_seconds=age_seconds)

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from ..errors import InvalidState
 from ..models.store import ItemQuery, Namespace, NamespaceQuery, PutItem
+from .conditions import satisfied
 from .queries import query
 from .repository import Repository, raw_json, where
 
@@ -116,6 +117,8 @@ def item_conditions(what: ItemQuery) -> tuple[list[sql.Composable], dict[str, An
                 # The index knows containment only; equality follows from the condition before.
                 conditions.append(sql.SQL("i.value @> {}").format(sql.Placeholder(f"{name}_within")))
                 params[f"{name}_within"] = Jsonb({key: value})
+    if what.visible is not None:
+        conditions.append(satisfied(what.visible, sql.SQL("i.value"), params))
     return conditions, params
 
 

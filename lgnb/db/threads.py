@@ -9,8 +9,11 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.types.json import Json, Jsonb
 
+from ..models.access import Condition
 from ..models.runs import RunOutcome
 from ..models.threads import Thread, ThreadStatus, ThreadTtl, TtlStrategy
+from .conditions import satisfied
+from .queries import query
 from .repository import Repository, where
 
 _SORT_COLUMNS: dict[str, sql.SQL] = {
@@ -28,12 +31,16 @@ class LatestState:
 
 
 class ThreadRepository(Repository):
-    async def get(self, thread_id: UUID) -> Thread | None:
-        return await self._one(Thread, "thread_get", thread_id=thread_id)
+    async def get(self, thread_id: UUID, *, visible: Condition | None = None) -> Thread | None:
+        return await self._one(Thread, "thread_get", visible=visible, thread_id=thread_id)
 
-    async def lock(self, thread_id: UUID) -> Thread | None:
+    async def lock(self, thread_id: UUID, *, visible: Condition | None = None) -> Thread | None:
         """The thread, locked until the transaction ends. Take this lock before one on its runs."""
-        return await self._one(Thread, "thread_lock", thread_id=thread_id)
+        return await self._one(Thread, "thread_lock", visible=visible, thread_id=thread_id)
+
+    async def take_lock(self, thread_id: UUID) -> None:
+        """The same without looking at the thread."""
+        await self._connection.execute(query("thread_take_lock"), {"thread_id": thread_id})
 
     async def insert(
         self,
@@ -56,18 +63,26 @@ class ThreadRepository(Repository):
             ttl_strategy=ttl and ttl.strategy,
         )
 
-    async def update(self, thread_id: UUID, *, metadata: dict[str, Any] | None, ttl: ThreadTtl | None) -> Thread | None:
+    async def update(
+        self,
+        thread_id: UUID,
+        *,
+        metadata: dict[str, Any] | None,
+        ttl: ThreadTtl | None,
+        visible: Condition | None = None,
+    ) -> Thread | None:
         return await self._one(
             Thread,
             "thread_update",
+            visible=visible,
             thread_id=thread_id,
             metadata=None if metadata is None else Jsonb(metadata),
             ttl_minutes=ttl and ttl.ttl_minutes,
             ttl_strategy=ttl and ttl.strategy,
         )
 
-    async def ttl(self, thread_id: UUID) -> ThreadTtl | None:
-        return await self._one(ThreadTtl, "thread_ttl", thread_id=thread_id)
+    async def ttl(self, thread_id: UUID, *, visible: Condition | None = None) -> ThreadTtl | None:
+        return await self._one(ThreadTtl, "thread_ttl", visible=visible, thread_id=thread_id)
 
     async def expired(self, *, limit: int) -> list[UUID]:
         return await self._column("thread_expired", limit=limit)
@@ -82,14 +97,17 @@ class ThreadRepository(Repository):
     async def delete(self, thread_id: UUID) -> bool:
         return await self._scalar("thread_delete", thread_id=thread_id) is not None
 
-    async def existing(self, thread_ids: list[UUID]) -> list[UUID]:
-        return await self._column("thread_existing", thread_ids=thread_ids)
+    async def existing(self, thread_ids: list[UUID], *, visible: Condition | None = None) -> list[UUID]:
+        return await self._column("thread_existing", visible=visible, thread_ids=thread_ids)
 
     async def delete_many(self, thread_ids: list[UUID]) -> list[UUID]:
         return await self._column("thread_delete_many", thread_ids=thread_ids)
 
-    async def copy(self, thread_id: UUID, *, new_thread_id: UUID) -> Thread | None:
-        return await self._one(Thread, "thread_copy", thread_id=thread_id, new_thread_id=new_thread_id)
+    async def copy(self, thread_id: UUID, *, new_thread_id: UUID, metadata: dict[str, Any]) -> Thread | None:
+        """`metadata` is put over that of the original."""
+        return await self._one(
+            Thread, "thread_copy", thread_id=thread_id, new_thread_id=new_thread_id, metadata=Jsonb(metadata)
+        )
 
     async def begin_run(self, thread_id: UUID, *, metadata: dict[str, Any], config: dict[str, Any]) -> None:
         await self._do("thread_begin_run", thread_id=thread_id, metadata=Jsonb(metadata), config=Jsonb(config))
@@ -143,8 +161,8 @@ class ThreadRepository(Repository):
             metadata=Jsonb(metadata),
         )
 
-    async def latest_state(self, thread_id: UUID) -> LatestState | None:
-        return await self._one(LatestState, "thread_latest_state", thread_id=thread_id)
+    async def latest_state(self, thread_id: UUID, *, visible: Condition | None = None) -> LatestState | None:
+        return await self._one(LatestState, "thread_latest_state", visible=visible, thread_id=thread_id)
 
     async def search_page(
         self,
@@ -157,8 +175,9 @@ class ThreadRepository(Repository):
         offset: int,
         sort_by: str | None,
         sort_order: str | None,
+        visible: Condition | None = None,
     ) -> list[Thread]:
-        conditions, params = _filters(ids=ids, metadata=metadata, values=values, status=status)
+        conditions, params = _filters(ids=ids, metadata=metadata, values=values, status=status, visible=visible)
         order = sql.SQL("ASC" if sort_by and sort_order == "asc" else "DESC")
         statement = (
             sql.SQL(
@@ -172,8 +191,15 @@ class ThreadRepository(Repository):
         )
         return await self._composed(Thread, statement, {**params, "limit": limit, "offset": offset})
 
-    async def count(self, *, metadata: dict[str, Any], values: dict[str, Any], status: str | None) -> int:
-        conditions, params = _filters(ids=None, metadata=metadata, values=values, status=status)
+    async def count(
+        self,
+        *,
+        metadata: dict[str, Any],
+        values: dict[str, Any],
+        status: str | None,
+        visible: Condition | None = None,
+    ) -> int:
+        conditions, params = _filters(ids=None, metadata=metadata, values=values, status=status, visible=visible)
         return await self._count(sql.SQL("SELECT count(*)\nFROM threads") + where(conditions), params)
 
     async def of_assistant(self, assistant_id: UUID) -> list[UUID]:
@@ -182,7 +208,12 @@ class ThreadRepository(Repository):
 
 
 def _filters(
-    *, ids: list[UUID] | None, metadata: dict[str, Any], values: dict[str, Any], status: str | None
+    *,
+    ids: list[UUID] | None,
+    metadata: dict[str, Any],
+    values: dict[str, Any],
+    status: str | None,
+    visible: Condition | None,
 ) -> tuple[list[sql.Composable], dict[str, Any]]:
     conditions: list[sql.Composable] = []
     params: dict[str, Any] = {}
@@ -198,4 +229,6 @@ def _filters(
     if status is not None:
         conditions.append(sql.SQL("status = %(status)s"))
         params["status"] = status
+    if visible is not None:
+        conditions.append(satisfied(visible, sql.SQL("metadata"), params))
     return conditions, params

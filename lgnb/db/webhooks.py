@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from ..models.access import Condition
 from ..models.ids import new_id
 from ..models.runs import MultitaskStrategy, Run, RunStatus
 from ..models.webhooks import Answer, Delivery, DeliveryStatus, DueDelivery
@@ -72,11 +73,15 @@ class WebhookRepository(Repository):
             error=answer.error,
         )
 
-    async def of_run(self, thread_id: UUID, run_id: UUID) -> list[Delivery]:
-        return await self._all(Delivery, "webhook_of_run", thread_id=thread_id, run_id=run_id)
+    async def of_run(self, thread_id: UUID, run_id: UUID, *, visible: Condition | None = None) -> list[Delivery]:
+        return await self._all(Delivery, "webhook_of_run", visible=visible, thread_id=thread_id, run_id=run_id)
 
-    async def send_again(self, thread_id: UUID, run_id: UUID, *, tries: int) -> list[UUID]:
-        return await self._column("webhook_send_again", thread_id=thread_id, run_id=run_id, tries=tries)
+    async def send_again(
+        self, thread_id: UUID, run_id: UUID, *, tries: int, visible: Condition | None = None
+    ) -> list[UUID]:
+        return await self._column(
+            "webhook_send_again", visible=visible, thread_id=thread_id, run_id=run_id, tries=tries
+        )
 
     async def backlog(self) -> Backlog:
         found = await self._one(Backlog, "webhook_backlog")

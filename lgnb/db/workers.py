@@ -31,6 +31,20 @@ class GraphRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedRun:
+    """A run that a worker executes, or that waits for one."""
+
+    run_id: UUID
+    thread_id: UUID
+    graph_id: str
+    status: str
+    worker_id: UUID | None
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GraphKernel:
     """Whose a graph is: of a kernel, or of langgraph.json."""
 
@@ -76,6 +90,10 @@ class WorkerRepository(Repository):
 
     async def live(self) -> list[WorkerRow]:
         return await self._all(WorkerRow, "worker_live")
+
+    async def runs(self, *, most: int) -> list[QueuedRun]:
+        """Running and pending runs, at most so many of each."""
+        return await self._all(QueuedRun, "worker_runs", most=most)
 
     async def serving(self, graph_id: str) -> list[WorkerRow]:
         """Workers with a lease that serve this graph."""

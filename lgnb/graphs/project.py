@@ -19,8 +19,7 @@ from lgnb.errors import SettingsError
 
 from .dotenv import parse_dotenv
 
-_HONOURED_KEYS = ("checkpointer", "encryption", "http", "store", "webhooks")
-_LATER_KEYS = ("auth",)
+_HONOURED_KEYS = ("auth", "checkpointer", "encryption", "http", "store", "webhooks")
 """Sections whose content is kept for whoever honours them."""
 
 _UNSUPPORTED_KEYS = {
@@ -45,7 +44,7 @@ _IGNORED_KEYS = (
 )
 """Keys that only matter when an image is built, or to another server's memory."""
 
-_KNOWN_KEYS = ("graphs", "dependencies", "env", *_HONOURED_KEYS, *_LATER_KEYS, *_UNSUPPORTED_KEYS, *_IGNORED_KEYS)
+_KNOWN_KEYS = ("graphs", "dependencies", "env", *_HONOURED_KEYS, *_UNSUPPORTED_KEYS, *_IGNORED_KEYS)
 
 _EXAMPLES = {
     "agent": "A chat agent with two tools. Answers offline from a script, or with the model its context names.",
@@ -159,7 +158,7 @@ class _Reader:
             import_dirs=self._import_dirs(dependencies),
             env=MappingProxyType(self._env(content)),
             env_file=self._path.parent / content["env"] if isinstance(content.get("env"), str) else None,
-            **{key: self._section(content, key) for key in (*_HONOURED_KEYS, *_LATER_KEYS)},
+            **{key: self._section(content, key) for key in _HONOURED_KEYS},
             warnings=tuple(self._warnings),
         )
 
@@ -182,9 +181,7 @@ class _Reader:
     def _warn_about_keys(self, content: dict[str, Any]) -> None:
         name = self._path.name
         for key in content:
-            if key in _LATER_KEYS:
-                self._warnings.append(f"{name}, line {self._line(key)}: {key!r} is not honoured yet.")
-            elif key in _UNSUPPORTED_KEYS:
+            if key in _UNSUPPORTED_KEYS:
                 why = _UNSUPPORTED_KEYS[key]
                 self._warnings.append(f"{name}, line {self._line(key)}: {key!r} is not honoured: {why}.")
             elif key not in _KNOWN_KEYS:

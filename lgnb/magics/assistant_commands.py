@@ -8,13 +8,13 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from ..client import assistants as client
-from ..client.drawing import Drawing
 from ..client.session import current_session
 from ..client.tables import Table
 from ..errors import AssistantNotFound
 from .flags import CONFIG, CONTEXT, METADATA, pairs, required
 from .live import say
 from .parsing import Arguments, Command, Flag, Group
+from .views import drawn
 
 
 def assistants(shell: Any, arguments: Arguments) -> Table:
@@ -88,12 +88,12 @@ def delete(shell: Any, arguments: Arguments) -> None:
     say(f"Deleted {name} with all its versions.")
 
 
-def graph(shell: Any, arguments: Arguments) -> Drawing:
+def graph(shell: Any, arguments: Arguments) -> Any:
     """The drawing of a graph."""
     name = _first(arguments) or current_session().assistant
     if name is None:
         raise UsageError("Say which graph: %lg graph NAME; %lg assistants lists them")
-    return client.graph(name, xray=bool(arguments.flag("xray")))
+    return drawn(name, xray=bool(arguments.flag("xray")))
 
 
 def _first(arguments: Arguments) -> str | None:

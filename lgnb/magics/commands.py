@@ -10,6 +10,7 @@ from . import (
     schedule_commands,
     server_commands,
     thread_commands,
+    views,
 )
 from .parsing import Arguments, Command, Group, find_command
 
@@ -37,6 +38,7 @@ GROUPS: tuple[Group, ...] = (
     memory_commands.GROUP,
     schedule_commands.GROUP,
     live_commands.GROUP,
+    views.GROUP,
     HELP,
 )
 

@@ -18,6 +18,7 @@ from ..client.trace import Log, Trace
 from .flags import AFTER, BEFORE, CONFIG, CONTEXT, LIMIT, MODE, STRATEGIES, THREAD, VAR, nodes, number, pairs
 from .live import open_output, say
 from .parsing import Arguments, Command, Flag, Group
+from .views import ask_below, follow_below
 
 STATUSES = ("pending", "running", "success", "error", "timeout", "interrupted")
 
@@ -34,6 +35,7 @@ def run(shell: Any, arguments: Arguments) -> client.Run:
     given = inputs.run_input(text, schema=schema, form=form)
     if arguments.flag("background"):
         started = client.start(assistant, given, thread=thread, **options)
+        follow_below(started)
         return _kept(shell, arguments, started)
     return _followed(
         shell, arguments, lambda changed: client.run(assistant, given, thread=thread, on_change=changed, **options)
@@ -144,12 +146,14 @@ def _followed(shell: Any, arguments: Arguments, follow: Callable[[client.OnChang
         output.changed(one)
 
     try:
-        return follow(changed)
+        ended = follow(changed)
     finally:
         output.close()
         if followed:
             mark_shown(followed[0])
             _kept(shell, arguments, followed[0])
+    ask_below(ended)
+    return ended
 
 
 def _kept(shell: Any, arguments: Arguments, one: client.Run) -> client.Run:

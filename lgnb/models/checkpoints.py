@@ -11,6 +11,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import ormsgpack
+
+from .access import Condition
+
 NO_RUN = UUID(int=0)
 """Stands for "no run" where a run's id is part of a key."""
 
@@ -21,6 +25,38 @@ class Blob:
 
     type: str
     data: bytes
+
+
+ITEMS = "items"
+"""Type of a list whose elements were encoded one by one: msgpack of their bytes, each a list of one."""
+
+PARTS = "parts"
+"""Type of a list that is stored in parts: msgpack of the type and bytes of each."""
+
+SAME = "same"
+"""Type of a write that equals the value of its channel at the checkpoint it was written onto; it has no bytes."""
+
+
+def joined(parts: Sequence[Blob]) -> Blob:
+    """One blob for a list stored in parts."""
+    return parts[0] if len(parts) == 1 else Blob(PARTS, ormsgpack.packb([[part.type, part.data] for part in parts]))
+
+
+def parts_of(blob: Blob) -> list[Blob]:
+    """Undo `joined`; for blobs of type PARTS."""
+    return [Blob(kind, data) for kind, data in ormsgpack.unpackb(blob.data)]
+
+
+@dataclass(frozen=True, slots=True)
+class ValuePlace:
+    """Where a value is stored: the whole value of version `lineage`, and its parts up to `part`.
+
+    `can_grow` says that no further part follows, so that one may be added.
+    """
+
+    lineage: str
+    part: int
+    can_grow: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +86,16 @@ class CheckpointKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewValue:
-    """The value of a channel at a version that no checkpoint before had."""
+    """The value of a channel at a version that no checkpoint before had.
+
+    Without a place the blob is the whole value. With one it is the part at that place; without a blob the value is
+    the one at that place.
+    """
 
     channel: str
     version: str
-    blob: Blob
+    blob: Blob | None
+    place: ValuePlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +175,8 @@ class SavedCheckpoint:
     values: Mapping[str, Blob]
     writes: tuple[SavedWrite, ...]
     tasks: NextTasks | None = None
+    # Where the values are stored, for whoever saves the next checkpoint; only of a checkpoint loaded alone.
+    places: Mapping[str, ValuePlace] = field(default_factory=dict[str, ValuePlace])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +189,8 @@ class CheckpointFilter:
     before: UUID | None = None
     metadata: dict[str, Any] | None = None
     limit: int | None = None
+    # What the metadata of their thread must fulfil.
+    visible: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

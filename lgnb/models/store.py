@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from .access import Condition
+
 Namespace = tuple[str, ...]
 MatchKind = Literal["prefix", "suffix"]
 Distance = Literal["cosine", "l2", "inner_product"]
@@ -59,6 +61,8 @@ class ItemQuery:
     offset: int = 0
     query: str | None = None
     refresh_ttl: bool = True
+    # What the values of the items must fulfil besides.
+    visible: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

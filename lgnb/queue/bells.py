@@ -25,13 +25,18 @@ _CONFIRM_SECONDS = 1.0
 
 
 class Bell:
-    """What one listener holds: rung since it last waited, and whether the end of the run was heard."""
+    """What one listener holds: rung since it last waited, and whether the end of the run was heard.
+
+    `rung_at` counts the rings of all bells until this one was rung last.
+    """
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
         self.end_heard = False
+        self.rung_at = 0
 
-    def ring(self, event: str | None = None) -> None:
+    def ring(self, event: str | None = None, *, at: int) -> None:
+        self.rung_at = at
         self.end_heard = self.end_heard or event == END
         self._rung.set()
 
@@ -58,6 +63,7 @@ class Bells:
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
         self._lost = False
+        self.heard = 0
 
     @property
     def connected(self) -> bool:
@@ -152,10 +158,12 @@ class Bells:
             if (subscribed := self._subscribed.get(channel)) is not None:
                 subscribed.set()
         elif message["type"] == "message":
+            self.heard += 1
             for bell in self._listeners.get(channel, ()):
-                bell.ring(message["data"].decode())
+                bell.ring(message["data"].decode(), at=self.heard)
 
     def _ring_all(self) -> None:
+        self.heard += 1
         for listeners in self._listeners.values():
             for bell in listeners:
-                bell.ring()
+                bell.ring(at=self.heard)

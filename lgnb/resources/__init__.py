@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from ..checkpoints.storage import PostgresStorage
 from ..db.database import Database
 from ..graphs.configuration import Configuration
+from ..models.access import Access
 from ..queue import Queue
 from ..queue.bells import Bells
 from ..queue.calls import Calls
@@ -17,8 +18,10 @@ from ..queue.thread_log import ThreadLog
 from ..queue.thread_updates import ThreadUpdates
 from ..queue.wakeups import WakeUps
 from ..settings import Settings
+from .acting import Acting
 from .assistants import Assistants
 from .cancellation import Cancellation
+from .changes import Changes
 from .crons import Crons
 from .endings import Endings
 from .kernel_workers import KernelWorkers
@@ -49,6 +52,7 @@ class Resources:
     thread_commands: ThreadCommands
     thread_protocol: ThreadProtocol
     thread_streams: ThreadStreams
+    changes: Changes
     crons: Crons
     leases: Leases
     kernel_workers: KernelWorkers
@@ -64,8 +68,18 @@ class Resources:
     bells: Bells
     news: NewsChannel
 
+    def acting_for(self, access: Access) -> Resources:
+        """The same for one caller: whatever is reached through it is reached with that caller's rights."""
+        acting = {
+            field.name: value.acting_for(access)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Acting)
+        }
+        return replace(self, **acting)
+
     async def close(self) -> None:
         """Stop listening; the pools belong to whoever opened them."""
+        await self.changes.stop()
         await self.news.stop()
         await self.bells.stop()
         await self.signals.stop()
@@ -135,6 +149,7 @@ async def build_resources(
         thread_commands=ThreadCommands(runs=runs, threads=threads),
         thread_protocol=ThreadProtocol(database, log=thread_log, bells=bells, endings=endings),
         thread_streams=ThreadStreams(database, events=events, updates=updates, bells=bells),
+        changes=Changes(database),
         crons=Crons(database, runs=runs, webhooks=webhooks, limits=limits),
         leases=leases,
         kernel_workers=KernelWorkers(database, assistants=assistants, leases=leases, signals=signals),

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from ..db.assistants import AssistantRepository
 from ..db.database import Connection
-from ..errors import InvalidRequest, InvalidState, RunConflict
+from ..errors import AssistantNotFound, GraphLoadError, InvalidRequest, InvalidState, RunConflict
+from ..json_encoding import jsonable
+from ..models.access import Access, Condition
 from ..models.assistants import Assistant, system_assistant_id
+from ..models.identity import Caller, identity_of
 from ..models.protocol import MARKER
 from ..models.runs import CONTEXT_PROVIDED, Run, RunRequest, is_interrupt_map
 from ..models.threads import Thread
+from .acting import metadata_of
 from .reserved import clean_config, clean_metadata, without_reserved_keys
 
 
@@ -32,6 +36,17 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """What a caller may start: the request, perhaps changed, and what the thread and the assistant must fulfil."""
+
+    run_id: UUID
+    request: RunRequest
+    caller: Caller | None = None
+    thread_visible: Condition | None = None
+    assistant_visible: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """What will be stored for a request."""
 
@@ -42,19 +57,112 @@ class Prepared:
     kwargs: dict[str, Any]
 
 
-async def assistant_of(connection: Connection, assistant_id: str) -> Assistant | None:
-    """The assistant with this UUID, or the system assistant of this graph id.
+async def assistant_of(
+    connection: Connection, assistant_id: str, *, visible: Condition | None = None
+) -> Assistant | None:
+    """The assistant with this UUID, or the system assistant of this graph id, which everybody may run.
 
     Raises:
         InvalidRequest: the name is neither.
     """
     assistants = AssistantRepository(connection)
     try:
-        return await assistants.get(UUID(assistant_id))
+        return await assistants.get(UUID(assistant_id), visible=visible)
     except ValueError:
         found = await assistants.get(system_assistant_id(assistant_id))
     if found is None:
         raise InvalidRequest(f"There is no assistant and no graph called {assistant_id!r}.")
+    return found
+
+
+# What a question about a run tells under `kwargs`, and the name of it in a request.
+_ASKED = {
+    "input": "input",
+    "command": "command",
+    "config": "config",
+    "context": "context",
+    "stream_mode": "stream_mode",
+    "interrupt_before": "interrupt_before",
+    "interrupt_after": "interrupt_after",
+    "webhook": "webhook",
+    "feedback_keys": "feedback_keys",
+    "subgraphs": "stream_subgraphs",
+    "resumable": "stream_resumable",
+    "checkpoint_during": "checkpoint_during",
+    "durability": "durability",
+}
+
+
+async def ask_for_run(
+    access: Access, connection: Connection, thread_id: UUID | None, request: RunRequest, *, run_id: UUID
+) -> Permit:
+    """Ask whether a caller may start a run on a thread, or without one, with the assistant that he names.
+
+    Raises:
+        AssistantNotFound, AccessDenied: as they say.
+    """
+    assistant = await assistant_of(connection, request.assistant_id)
+    if assistant is None:
+        raise AssistantNotFound(request.assistant_id)
+    value: dict[str, Any] = {
+        "thread_id": thread_id,
+        "assistant_id": assistant.assistant_id,
+        "run_id": run_id,
+        "status": "pending",
+        "metadata": clean_metadata(request.metadata),
+        "prevent_insert_if_inflight": request.multitask_strategy == "reject",
+        "multitask_strategy": request.multitask_strategy,
+        "if_not_exists": request.if_not_exists,
+        "after_seconds": request.after_seconds,
+        "kwargs": {name: getattr(request, field) for name, field in _ASKED.items()},
+    }
+    thread_visible = await access.ask("threads", "create_run", value)
+    return Permit(
+        run_id=run_id,
+        request=replace(
+            request,
+            metadata=metadata_of(value),
+            multitask_strategy=value["multitask_strategy"],
+            if_not_exists=value["if_not_exists"],
+            after_seconds=value["after_seconds"],
+            **{field: value["kwargs"].get(name) for name, field in _ASKED.items()},
+        ),
+        caller=access.caller,
+        thread_visible=thread_visible,
+        assistant_visible=await ask_for_assistant(access, assistant),
+    )
+
+
+async def ask_for_assistant(access: Access, assistant: Assistant) -> Condition | None:
+    """Ask whether a caller may use an assistant; those of the system are everybody's."""
+    if assistant.assistant_id == system_assistant_id(assistant.graph_id):
+        return None
+    return await access.ask("assistants", "read", {"assistant_id": assistant.assistant_id})
+
+
+async def assistant_to_run(connection: Connection, assistant_id: str, *, visible: Condition | None = None) -> Assistant:
+    """The same for a run, in one statement.
+
+    Raises:
+        InvalidRequest: the name is neither.
+        AssistantNotFound: there is no assistant with this UUID.
+        GraphLoadError: no worker could load its graph.
+    """
+    try:
+        known_id = UUID(assistant_id)
+    except ValueError:
+        known_id = None
+    assistants = AssistantRepository(connection)
+    if known_id is None:
+        found = await assistants.to_run(system_assistant_id(assistant_id))
+    else:
+        found = await assistants.to_run(known_id, visible=visible)
+    if found is None and known_id is None:
+        raise InvalidRequest(f"There is no assistant and no graph called {assistant_id!r}.")
+    if found is None:
+        raise AssistantNotFound(assistant_id)
+    if found.failure:
+        raise GraphLoadError(found.graph_id, found.failure)
     return found
 
 
@@ -67,7 +175,8 @@ def prepare(
     run_id: UUID,
     stateless: bool,
     request_id: str | None,
-    headers: dict[str, str],
+    headers: dict[str, Any],
+    caller: Caller | None = None,
 ) -> Prepared:
     """Merge assistant, thread and request into what is stored.
 
@@ -105,10 +214,9 @@ def prepare(
         "thread_id": str(thread_id),
         "graph_id": assistant.graph_id,
         "assistant_id": str(assistant.assistant_id),
-        "user_id": str(run_configurable.get("user_id") or ""),
-        "langgraph_auth_user": None,
-        "langgraph_auth_user_id": "",
-        "langgraph_auth_permissions": [],
+        "user_id": str(run_configurable.get("user_id") or (caller.identity if caller else "")),
+        **identity_of(caller),
+        "langgraph_auth_user": jsonable(caller.as_dict()) if caller else None,
         "langgraph_request_id": request_id,
         "__request_start_time_ms__": int(time.time() * 1000),
         "__after_seconds__": request.after_seconds if request.after_seconds % 1 else int(request.after_seconds),

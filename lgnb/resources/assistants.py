@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Literal
 from uuid import UUID, uuid4
@@ -11,12 +12,21 @@ from ..db.database import Connection, Database
 from ..db.runs import RunRepository
 from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
-from ..errors import AlreadyExists, AssistantNotFound, GraphLoadError, GraphNotFound, InvalidState, NotFound
+from ..errors import (
+    AccessDenied,
+    AlreadyExists,
+    AssistantNotFound,
+    GraphLoadError,
+    GraphNotFound,
+    InvalidState,
+    NotFound,
+)
 from ..graphs import descriptor_views
 from ..graphs.descriptor_views import GraphDescriptor
 from ..models.assistants import Assistant, AssistantVersion, system_assistant_id
 from ..models.live import KernelInfo
 from ..models.pages import Page
+from .acting import Acting, metadata_of
 from .cancellation import Cancellation
 from .reserved import clean_config, clean_metadata, without_reserved_keys
 from .threads import Threads
@@ -24,7 +34,7 @@ from .threads import Threads
 SYSTEM_METADATA = {"created_by": "system"}
 
 
-class Assistants:
+class Assistants(Acting):
     def __init__(self, database: Database, *, threads: Threads, cancellation: Cancellation) -> None:
         self._database = database
         self._threads = threads
@@ -49,23 +59,32 @@ class Assistants:
             AlreadyExists: the id is taken and `if_exists` is "raise".
             InvalidState: both `context` and `config.configurable` are given.
         """
-        config, context = _mirrored(config or {}, context or {})
         assistant_id = assistant_id or uuid4()
+        value: dict[str, Any] = {
+            "assistant_id": assistant_id,
+            "graph_id": graph_id,
+            "config": config or {},
+            "context": context or {},
+            "metadata": clean_metadata(metadata or {}),
+            "name": name or "Untitled",
+        }
+        visible = await self._access.ask("assistants", "create", value)
+        config, context = _mirrored(value["config"] or {}, value["context"] or {})
         async with self._database.transaction() as connection:
-            await _require_graph(WorkerRepository(connection), graph_id)
+            await _require_graph(WorkerRepository(connection), value["graph_id"])
             assistants = AssistantRepository(connection)
             created = await assistants.insert(
                 assistant_id,
-                graph_id=graph_id,
+                graph_id=value["graph_id"],
                 config=config,
                 context=context,
-                metadata=clean_metadata(metadata or {}),
-                name=name or "Untitled",
+                metadata=metadata_of(value),
+                name=value["name"],
                 description=description,
             )
             if created is not None:
                 return created
-            existing = await assistants.get(assistant_id)
+            existing = await assistants.get(assistant_id, visible=visible)
         if existing is None or if_exists == "raise":
             raise AlreadyExists(f"Assistant {assistant_id} exists already.")
         return existing
@@ -82,29 +101,37 @@ class Assistants:
         sort_order: str | None = None,
     ) -> Page[Assistant]:
         """Assistants that match, newest first unless sorted otherwise."""
+        value = {"graph_id": graph_id, "metadata": metadata or {}, "limit": limit, "offset": offset}
+        visible = await self._access.ask("assistants", "search", value)
         async with self._database.connection() as connection:
             await _require_graph(WorkerRepository(connection), graph_id)
             rows = await AssistantRepository(connection).search_page(
-                metadata=metadata or {},
+                metadata=metadata_of(value),
                 graph_id=graph_id,
                 name=name,
                 limit=limit + 1,
                 offset=offset,
                 sort_by=sort_by,
                 sort_order=sort_order,
+                visible=visible,
             )
         return Page.of(rows, limit=limit, offset=offset)
 
     async def count(
         self, *, metadata: dict[str, Any] | None = None, graph_id: str | None = None, name: str | None = None
     ) -> int:
+        value = {"graph_id": graph_id, "metadata": metadata or {}, "limit": 0, "offset": 0}
+        visible = await self._access.ask("assistants", "search", value)
         async with self._database.connection() as connection:
             await _require_graph(WorkerRepository(connection), graph_id)
-            return await AssistantRepository(connection).count(metadata=metadata or {}, graph_id=graph_id, name=name)
+            return await AssistantRepository(connection).count(
+                metadata=metadata_of(value), graph_id=graph_id, name=name, visible=visible
+            )
 
     async def get(self, assistant_id: UUID) -> Assistant:
+        visible = await self._access.ask("assistants", "read", {"assistant_id": assistant_id})
         async with self._database.connection() as connection:
-            assistant = await AssistantRepository(connection).get(assistant_id)
+            assistant = await AssistantRepository(connection).get(assistant_id, visible=visible)
         if assistant is None:
             raise AssistantNotFound(assistant_id)
         return assistant
@@ -121,21 +148,32 @@ class Assistants:
         description: str | None = None,
     ) -> Assistant:
         """Change what is given, as a new version; None keeps. Metadata is merged, config and context are replaced."""
+        value: dict[str, Any] = {
+            "assistant_id": assistant_id,
+            "graph_id": graph_id,
+            "config": config,
+            "context": context,
+            "metadata": clean_metadata(metadata or {}),
+            "name": name,
+        }
+        visible = await self._access.ask("assistants", "update", value)
+        graph_id, config, context = value["graph_id"], value["config"], value["context"]
         if config or context:
             config, context = _mirrored(config or {}, context or {})
         async with self._database.transaction() as connection:
             await _require_graph(WorkerRepository(connection), graph_id)
             assistants = AssistantRepository(connection)
-            await assistants.lock(assistant_id)
+            await assistants.lock(assistant_id, visible=visible)
             updated = await assistants.update(
                 assistant_id,
                 graph_id=graph_id,
                 # An empty config means "keep": the API has no way to clear one.
                 config=config or None,
                 context=context or None,
-                metadata=None if metadata is None else clean_metadata(metadata),
-                name=name,
+                metadata=metadata_of(value),
+                name=value["name"],
                 description=description,
+                visible=visible,
             )
         if updated is None:
             raise AssistantNotFound(assistant_id)
@@ -143,34 +181,42 @@ class Assistants:
 
     async def delete(self, assistant_id: UUID, *, delete_threads: bool = False) -> None:
         """Delete an assistant, its versions and crons; its runs in flight are cancelled."""
+        visible = await self._access.ask("assistants", "delete", {"assistant_id": assistant_id})
         async with self._database.connection() as connection:
             in_flight = await RunRepository(connection).in_flight_ids(
                 statuses=["pending", "running"], assistant_id=assistant_id
             )
             thread_ids = await ThreadRepository(connection).of_assistant(assistant_id) if delete_threads else []
-            if not await AssistantRepository(connection).delete(assistant_id):
+            if not await AssistantRepository(connection).delete(assistant_id, visible=visible):
                 raise AssistantNotFound(assistant_id)
         for run in in_flight:
             await self._cancellation.cancel(
                 run.thread_id, run.run_id, action="interrupt", reason="The assistant of this run was deleted."
             )
         for thread_id in thread_ids:
-            await self._threads.delete(thread_id, missing_ok=True)
+            # Those that the caller may not delete stay.
+            with suppress(AccessDenied):
+                await self._threads.delete(thread_id, missing_ok=True)
 
     async def versions(
         self, assistant_id: UUID, *, metadata: dict[str, Any] | None = None, limit: int = 10, offset: int = 0
     ) -> list[AssistantVersion]:
+        visible = await self._access.ask("assistants", "read", {"assistant_id": assistant_id})
         async with self._database.connection() as connection:
             found = await AssistantRepository(connection).versions_page(
-                assistant_id, metadata=metadata or {}, limit=limit, offset=offset
+                assistant_id, metadata=metadata or {}, limit=limit, offset=offset, visible=visible
             )
         if not found and not offset:
             raise AssistantNotFound(assistant_id)
         return found
 
     async def set_latest(self, assistant_id: UUID, *, version: int) -> Assistant:
+        value: dict[str, Any] = {"assistant_id": assistant_id, "version": version}
+        visible = await self._access.ask("assistants", "update", value)
         async with self._database.connection() as connection:
-            assistant = await AssistantRepository(connection).set_latest(assistant_id, version=version)
+            assistant = await AssistantRepository(connection).set_latest(
+                assistant_id, version=version, metadata=metadata_of(value), visible=visible
+            )
         if assistant is None:
             raise NotFound(f"Assistant {assistant_id} has no version {version}.")
         return assistant

@@ -11,6 +11,7 @@ from ..db.database import Connection, Database
 from ..db.runs import RunRepository
 from ..db.threads import ThreadRepository
 from ..errors import QueueUnavailable
+from ..models.access import Condition
 from ..models.news import RunNews
 from ..models.runs import CancelAction, RunStatus
 from ..queue.news import NewsChannel
@@ -30,7 +31,15 @@ class Cancellation:
         self._endings = endings
         self._news = news
 
-    async def cancel(self, thread_id: UUID, run_id: UUID, *, action: CancelAction, reason: str) -> bool:
+    async def cancel(
+        self,
+        thread_id: UUID,
+        run_id: UUID,
+        *,
+        action: CancelAction,
+        reason: str,
+        visible: Condition | None = None,
+    ) -> bool:
         """False when the run is not (or no longer) pending or running, so asking twice is harmless.
 
         A pending run ends here and now; a running one is asked to end and its worker does the rest.
@@ -38,7 +47,8 @@ class Cancellation:
         async with self._database.transaction() as connection:
             runs = RunRepository(connection)
             threads = ThreadRepository(connection)
-            await threads.lock(thread_id)
+            if await threads.lock(thread_id, visible=visible) is None:
+                return False
             run = await runs.get(thread_id, run_id)
             if run is None or run.is_final:
                 return False

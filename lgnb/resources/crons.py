@@ -14,11 +14,15 @@ from ..db.crons import CronRepository
 from ..db.database import Connection, Database
 from ..db.threads import ThreadRepository
 from ..errors import AssistantNotFound, CronNotFound, InvalidRequest, InvalidState, LgnbError, ThreadNotFound
+from ..models.access import Condition
+from ..models.assistants import Assistant
 from ..models.crons import Cron, DueCron, OnRunCompleted
+from ..models.identity import Caller
 from ..models.ids import new_id
 from ..models.pages import Page
 from ..models.runs import RunRequest
-from .acceptance import Acceptance, assistant_of
+from .acceptance import Acceptance, ask_for_assistant, assistant_of
+from .acting import Acting, metadata_of
 from .limits import Limits
 from .reserved import clean_config, clean_metadata, without_reserved_keys
 from .runs import Runs
@@ -61,7 +65,7 @@ class CronChange:
         return frozenset(self.payload)
 
 
-class Crons:
+class Crons(Acting):
     def __init__(self, database: Database, *, runs: Runs, webhooks: Webhooks, limits: Limits) -> None:
         self._database = database
         self._limits = limits
@@ -77,37 +81,49 @@ class Crons:
             InvalidState: both `context` and `config.configurable` are given.
         """
         cron_id = new_id()
-        schedule = Schedule(change.schedule or "", change.timezone)
+        value: dict[str, Any] = {
+            "payload": _clean(change.payload),
+            "schedule": change.schedule or "",
+            "cron_id": cron_id,
+            "thread_id": thread_id,
+            "user_id": self._caller.identity if self._caller else None,
+            "end_time": change.end_time,
+            "metadata": clean_metadata(change.metadata),
+        }
+        await self._access.ask("crons", "create", value)
+        assistant_visible = await self._assistant_visible(assistant_id)
+        thread_visible: Condition | None = None
+        if thread_id is not None:
+            thread_visible = await self._access.ask("threads", "read", {"thread_id": thread_id})
+        schedule = Schedule(value["schedule"], change.timezone)
         schedule.check_pause(self._limits.cron_seconds)
-        await self._webhooks.check(change.payload.get("webhook"))
+        payload = _stamped(value["payload"], metadata_of(value))
+        await self._webhooks.check(payload.get("webhook"))
         async with self._database.transaction() as connection:
-            try:
-                assistant = await assistant_of(connection, assistant_id)
-            except InvalidRequest:
-                assistant = None
-            if assistant is None:
-                raise AssistantNotFound(assistant_id)
-            if thread_id is not None and await ThreadRepository(connection).lock(thread_id) is None:
-                raise ThreadNotFound(thread_id)
-            payload = {**_clean(change.payload), "assistant_id": str(assistant.assistant_id)}
+            assistant = await _assistant(connection, assistant_id, visible=assistant_visible)
+            if thread_id is not None:
+                if await ThreadRepository(connection).lock(thread_id, visible=thread_visible) is None:
+                    raise ThreadNotFound(thread_id)
+            payload = {**payload, "assistant_id": str(assistant.assistant_id)}
             return await CronRepository(connection).insert(
                 cron_id,
                 assistant_id=assistant.assistant_id,
                 thread_id=thread_id,
-                user_id=None,
-                end_time=_aware(change.end_time),
-                schedule=change.schedule,
+                user_id=value["user_id"],
+                end_time=_aware(value["end_time"]),
+                schedule=value["schedule"],
                 timezone=change.timezone,
                 payload=_with_cron_id(payload, cron_id),
                 next_run_date=schedule.after(await _now(connection)),
-                metadata=clean_metadata(change.metadata),
+                metadata=metadata_of(value),
                 on_run_completed=None if thread_id else (change.on_run_completed or "delete"),
                 enabled=change.enabled is not False,
             )
 
     async def get(self, cron_id: UUID) -> Cron:
+        visible = await self._access.ask("crons", "read", {"cron_id": cron_id})
         async with self._database.connection() as connection:
-            cron = await CronRepository(connection).get(cron_id)
+            cron = await CronRepository(connection).get(cron_id, visible=visible)
         if cron is None:
             raise CronNotFound(cron_id)
         return cron
@@ -125,12 +141,17 @@ class Crons:
         sort_order: str | None = None,
     ) -> Page[Cron]:
         """Crons that match, newest first unless sorted otherwise."""
+        value = _asked_search(assistant_id, thread_id, metadata, limit=limit, offset=offset)
+        visible = await self._access.ask("crons", "search", value)
+        thread_visible = await self._access.ask("threads", "search", {})
         async with self._database.connection() as connection:
             rows = await CronRepository(connection).search_page(
                 assistant_id=assistant_id,
                 thread_id=thread_id,
                 enabled=enabled,
-                metadata=metadata or {},
+                metadata=metadata_of(value),
+                visible=visible,
+                thread_visible=thread_visible,
                 limit=limit + 1,
                 offset=offset,
                 sort_by=sort_by,
@@ -145,9 +166,16 @@ class Crons:
         thread_id: UUID | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> int:
+        value = _asked_search(assistant_id, thread_id, metadata, limit=0, offset=0)
+        visible = await self._access.ask("crons", "search", value)
+        thread_visible = await self._access.ask("threads", "search", {})
         async with self._database.connection() as connection:
             return await CronRepository(connection).count(
-                assistant_id=assistant_id, thread_id=thread_id, metadata=metadata or {}
+                assistant_id=assistant_id,
+                thread_id=thread_id,
+                metadata=metadata_of(value),
+                visible=visible,
+                thread_visible=thread_visible,
             )
 
     async def update(self, cron_id: UUID, change: CronChange) -> Cron:
@@ -160,10 +188,20 @@ class Crons:
         given = change.given
         if not given:
             raise InvalidState("The request changes nothing.")
-        await self._webhooks.check(change.payload.get("webhook"))
+        value: dict[str, Any] = {
+            "cron_id": cron_id,
+            "schedule": change.schedule,
+            "end_time": change.end_time,
+            "enabled": change.enabled,
+            "on_run_completed": change.on_run_completed,
+            "payload": _clean(change.payload),
+            "metadata": clean_metadata(change.metadata),
+        }
+        visible = await self._access.ask("crons", "update", value)
+        await self._webhooks.check(value["payload"].get("webhook"))
         async with self._database.transaction() as connection:
             crons = CronRepository(connection)
-            cron = await crons.lock(cron_id)
+            cron = await crons.lock(cron_id, visible=visible)
             if cron is None:
                 raise CronNotFound(cron_id)
             schedule = change.schedule if change.schedule is not None else cron.schedule
@@ -173,7 +211,8 @@ class Crons:
                 changed = Schedule(schedule, timezone)
                 changed.check_pause(self._limits.cron_seconds)
                 next_run_date = changed.after(await _now(connection))
-            payload = {**cron.payload, **_clean(change.payload), "assistant_id": str(cron.assistant_id)}
+            payload = {**cron.payload, **value["payload"], "assistant_id": str(cron.assistant_id)}
+            payload = _stamped(payload, metadata_of(value))
             return await crons.update(
                 cron_id,
                 schedule=schedule,
@@ -181,7 +220,7 @@ class Crons:
                 end_time=_aware(change.end_time) if "end_time" in given else cron.end_time,
                 payload=_with_cron_id(payload, cron_id),
                 next_run_date=next_run_date,
-                metadata=cron.metadata | clean_metadata(change.metadata),
+                metadata=cron.metadata | metadata_of(value),
                 on_run_completed=cron.on_run_completed
                 if cron.thread_id
                 else (change.on_run_completed or cron.on_run_completed),
@@ -190,8 +229,9 @@ class Crons:
 
     async def delete(self, cron_id: UUID) -> None:
         """Delete a cron; the runs it created stay."""
+        visible = await self._access.ask("crons", "delete", {"cron_id": cron_id})
         async with self._database.connection() as connection:
-            if not await CronRepository(connection).delete(cron_id):
+            if not await CronRepository(connection).delete(cron_id, visible=visible):
                 raise CronNotFound(cron_id)
 
     async def fire(self, *, limit: int = 100) -> int:
@@ -208,6 +248,12 @@ class Crons:
         async with self._database.connection() as connection:
             return await CronRepository(connection).next_due_seconds()
 
+    async def _assistant_visible(self, assistant_id: str) -> Condition | None:
+        if not self._access.restricts:
+            return None
+        async with self._database.connection() as connection:
+            return await ask_for_assistant(self._access, await _assistant(connection, assistant_id))
+
     async def _fire(self, due: DueCron) -> bool:
         accepted: Acceptance | None = None
         async with self._database.transaction() as connection:
@@ -220,7 +266,12 @@ class Crons:
             try:
                 async with connection.transaction():
                     accepted = await self._runs.accept(
-                        connection, cron.thread_id, _request(cron), configurable=_configurable(cron)
+                        connection,
+                        cron.thread_id,
+                        _request(cron),
+                        configurable=_configurable(cron),
+                        # Whoever made the cron, with nothing but the name: rights may have changed since.
+                        caller=Caller(cron.user_id) if cron.user_id else None,
                     )
             except LgnbError as error:
                 logger.warning("Cron %s created no run: %s", cron.cron_id, error)
@@ -231,6 +282,28 @@ class Crons:
         if accepted is not None:
             await self._runs.announce([accepted])
         return accepted is not None
+
+
+async def _assistant(connection: Connection, assistant_id: str, *, visible: Condition | None = None) -> Assistant:
+    try:
+        assistant = await assistant_of(connection, assistant_id, visible=visible)
+    except InvalidRequest:
+        assistant = None
+    if assistant is None:
+        raise AssistantNotFound(assistant_id)
+    return assistant
+
+
+def _asked_search(
+    assistant_id: UUID | None, thread_id: UUID | None, metadata: dict[str, Any] | None, *, limit: int, offset: int
+) -> dict[str, Any]:
+    return {
+        "assistant_id": assistant_id,
+        "thread_id": thread_id,
+        "metadata": metadata or {},
+        "limit": limit,
+        "offset": offset,
+    }
 
 
 def _following(due: DueCron) -> datetime | None:
@@ -273,6 +346,11 @@ def _clean(payload: dict[str, Any]) -> dict[str, Any]:
     if cleaned.get("metadata"):
         cleaned["metadata"] = clean_metadata(cleaned["metadata"])
     return cleaned
+
+
+def _stamped(payload: dict[str, Any], metadata: dict[str, Any]) -> dict[str, Any]:
+    """The stored request; its metadata reaches the runs over that of the row, so both must say the same."""
+    return {**payload, "metadata": {**(payload.get("metadata") or {}), **metadata}} if metadata else payload
 
 
 def _with_cron_id(payload: dict[str, Any], cron_id: UUID) -> dict[str, Any]:

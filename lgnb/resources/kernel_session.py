@@ -58,6 +58,7 @@ class KernelSession:
         self._look = asyncio.Event()
         self._begun = asyncio.Event()
         self._watching: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
         self._peer = Peer(
             send,
             {
@@ -82,7 +83,7 @@ class KernelSession:
         with self._resources.kernel_workers.connected(self._heard):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._listen())
-                tasks.create_task(self._take_calls(tasks))
+                tasks.create_task(self._take_calls())
 
     def close(self) -> None:
         """The connection has ended. Safe to call twice."""
@@ -236,7 +237,7 @@ class KernelSession:
             rows: Sequence[RunWatch] = await self._resources.runs.watch(run_ids)
             await self._peer.ask("watch", runs=rows, asked=run_ids)
 
-    async def _take_calls(self, tasks: asyncio.TaskGroup) -> None:
+    async def _take_calls(self) -> None:
         room = asyncio.Semaphore(_MOST_UPDATES)
         while True:
             if not self._graph_ids:
@@ -251,7 +252,11 @@ class KernelSession:
             if call is None:
                 room.release()
             else:
-                tasks.create_task(self._answer(call)).add_done_callback(lambda _: room.release())
+                # Not ended with the connection: whoever waits is told that the kernel has left.
+                task = asyncio.create_task(self._answer(call))
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+                task.add_done_callback(lambda _: room.release())
 
     async def _answer(self, call: Call) -> None:
         async def apply(config: dict[str, Any]) -> dict[str, Any]:

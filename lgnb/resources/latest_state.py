@@ -22,6 +22,14 @@ class _Pages:
         self._checkpoints = CheckpointRepository(connection)
         self._vault = connection.vault
 
+    async def get(
+        self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
+    ) -> SavedCheckpoint | None:
+        saved = await self._checkpoints.get(
+            thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
+        )
+        return (await opened([saved], self._vault))[0] if saved else None
+
     async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:
         return await opened(await self._checkpoints.page(which), self._vault)
 

@@ -18,7 +18,7 @@ import orjson
 from ..checkpoints.history import thread_states
 from ..checkpoints.storage import CheckpointStorage
 from ..db.database import Connection, Database
-from ..db.runs import ExpiredRun, RunRepository
+from ..db.runs import ExpiredRun, RunRepository, thread_status_of
 from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
 from ..errors import LeaseLost, QueueUnavailable
@@ -162,6 +162,10 @@ class Leases:
         Raises:
             LeaseLost: this attempt is no longer the current one; nothing was changed.
         """
+        if not self._webhooks.wants(claimed.kwargs.get("webhook")):
+            if await self._finish_quietly(claimed, outcome):
+                await self._ring(claimed.graph_id)
+            return
         async with self._database.transaction() as connection:
             # The thread is locked before its runs everywhere, so that no two transactions wait for each other.
             await ThreadRepository(connection).lock(claimed.thread_id)
@@ -176,6 +180,27 @@ class Leases:
         self._tell_end(claimed, outcome)
         if is_awaited:
             await self._ring(claimed.graph_id)
+
+    async def _finish_quietly(self, claimed: ClaimedRun, outcome: RunOutcome) -> bool:
+        """The same where nobody else is told, in one round trip; whether another run of the thread waits."""
+        if claimed.temporary:
+            async with self._database.connection() as connection:
+                ended = await RunRepository(connection).finish_temporary(
+                    claimed.run_id, thread_id=claimed.thread_id, attempt=claimed.attempt, outcome=outcome
+                )
+            if not ended:
+                raise LeaseLost(claimed.run_id, claimed.attempt)
+            return False
+        async with self._database.pipeline() as connection:
+            # A statement of its own: the next one then sees every run that was accepted before the lock was ours.
+            await ThreadRepository(connection).take_lock(claimed.thread_id)
+            answer = await RunRepository(connection).finish_on_thread(
+                claimed.run_id, attempt=claimed.attempt, outcome=outcome, thread_metadata=_served(claimed)
+            )
+        status = await thread_status_of(answer)
+        if status is None:
+            raise LeaseLost(claimed.run_id, claimed.attempt)
+        return status == "busy"
 
     async def roll_back(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
         """Commit the end of a rolled back attempt: the run and the checkpoints it wrote disappear.
@@ -345,5 +370,9 @@ async def _store_outcome(connection: Connection, claimed: ClaimedRun, outcome: R
         # The run goes with its thread; it wrote no checkpoints.
         await threads.delete(claimed.thread_id)
         return False
-    served = {"graph_id": claimed.graph_id, "assistant_id": str(claimed.assistant_id)}
-    return await threads.finish_run(claimed.thread_id, outcome=outcome, metadata=served) == "busy"
+    return await threads.finish_run(claimed.thread_id, outcome=outcome, metadata=_served(claimed)) == "busy"
+
+
+def _served(claimed: ClaimedRun) -> dict[str, str]:
+    """What the thread remembers of who served it last."""
+    return {"graph_id": claimed.graph_id, "assistant_id": str(claimed.assistant_id)}

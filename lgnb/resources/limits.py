@@ -38,6 +38,11 @@ class Limits:
             cron_seconds=settings.min_cron_seconds,
         )
 
+    @property
+    def counts_runs(self) -> bool:
+        """Whether a run may be refused after it was stored, so that it needs a transaction to disappear with."""
+        return bool(self.queued_runs or self.runs_per_user)
+
     async def admit(self, connection: Connection, run_ids: Sequence[UUID]) -> None:
         """Refuse the runs that this transaction has just stored, if they are too many; nothing of them stays then.
 

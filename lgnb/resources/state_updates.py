@@ -9,6 +9,8 @@ from uuid import UUID
 from ..checkpoints.history import thread_states
 from ..checkpoints.storage import CheckpointStorage
 from ..db.threads import ThreadRepository
+from ..models.access import Condition
+from ..models.identity import identity_of, stored_caller
 from ..models.runs import RunOutcome
 from ..queue.calls import Call
 from .threads import Threads
@@ -29,7 +31,9 @@ class StateUpdates:
             ThreadNotFound, ThreadBusy: as they say.
         """
         thread_id = UUID(call.params["thread_id"])
-        async with self._threads.updating(thread_id) as connection:
+        visible = call.params.get("visible")
+        condition = Condition(visible) if visible else None
+        async with self._threads.updating(thread_id, visible=condition) as connection:
             threads = ThreadRepository(connection)
             thread = await threads.get(thread_id)
             assert thread is not None
@@ -60,6 +64,8 @@ def _config(call: Call, thread_config: dict[str, Any]) -> dict[str, Any]:
         "thread_id": call.params["thread_id"],
         "graph_id": call.graph_id,
         "assistant_id": call.params.get("assistant_id"),
+        **identity_of(stored_caller(user := call.params.get("user"))),
+        "langgraph_auth_user": user,
     }
     metadata = {"graph_id": call.graph_id, "assistant_id": call.params.get("assistant_id")}
     return {"configurable": configurable, "metadata": metadata}

@@ -13,6 +13,7 @@ from ..db.store import ItemRow, StoreRepository
 from ..db.vectors import VectorRepository, prepare_vectors
 from ..errors import InvalidRequest, InvalidState
 from ..json_encoding import encode
+from ..models.access import Condition
 from ..models.store import (
     FoundItem,
     IndexChoice,
@@ -24,6 +25,7 @@ from ..models.store import (
     PutItem,
     StoreConfig,
 )
+from .acting import Acting
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ _RESERVED_LABEL = "langgraph"
 _MOST_CANDIDATES = 20_000
 
 
-class Store:
+class Store(Acting):
     def __init__(self, database: Database, *, config: StoreConfig) -> None:
         self._database = database
         self._config = config
@@ -79,22 +81,39 @@ class Store:
             InvalidRequest: a label of the namespace is empty or holds a dot.
             InvalidState: the namespace is empty, or begins with `langgraph`.
         """
-        ttl_minutes = self._config.default_ttl_minutes if ttl_minutes is None else ttl_minutes
-        item = PutItem(namespace=tuple(namespace), key=key, value=value, index=index, ttl_minutes=ttl_minutes)
+        asked: dict[str, Any] = {
+            "namespace": tuple(namespace),
+            "key": key,
+            "value": value,
+            "index": index,
+            "ttl": self._config.default_ttl_minutes if ttl_minutes is None else ttl_minutes,
+        }
+        await self._access.ask("store", "put", asked)
+        item = PutItem(
+            namespace=tuple(asked["namespace"]),
+            key=asked["key"],
+            value=asked["value"],
+            index=asked["index"],
+            ttl_minutes=asked["ttl"],
+        )
         await self.write([item])
 
     async def delete(self, namespace: Sequence[str], key: str) -> None:
         """Delete an item; one that is not there is deleted already."""
+        namespace, key = await self._ask_for_item("delete", {"namespace": tuple(namespace), "key": key})
         check_labels(namespace)
         async with self._database.connection() as connection:
-            await StoreRepository(connection).delete(tuple(namespace), key)
+            await StoreRepository(connection).delete(namespace, key)
 
     async def get(self, namespace: Sequence[str], key: str, *, refresh_ttl: bool | None = None) -> Item | None:
         """An item, or None. Reading it gives it its whole time to live again, unless told otherwise."""
+        namespace, key = await self._ask_for_item(
+            "get", {"namespace": tuple(namespace), "key": key, "refresh_ttl": refresh_ttl}
+        )
         check_labels(namespace)
         async with self._database.connection() as connection:
             items = StoreRepository(connection)
-            found = await items.get(tuple(namespace), key)
+            found = await items.get(namespace, key)
             if found is not None and self._refreshes(refresh_ttl):
                 await items.refresh([found])
         return _item(found) if found else None
@@ -115,13 +134,23 @@ class Store:
             InvalidState: the filter names an operator that does not exist.
             EmbeddingFailed: as it says.
         """
+        asked: dict[str, Any] = {
+            "namespace": tuple(namespace_prefix),
+            "filter": filter or {},
+            "limit": limit,
+            "offset": offset,
+            "query": query,
+            "refresh_ttl": refresh_ttl,
+        }
+        visible: Condition | None = await self._access.ask("store", "search", asked)
         what = ItemQuery(
-            namespace_prefix=tuple(namespace_prefix),
-            filter=filter or {},
+            namespace_prefix=tuple(asked["namespace"]),
+            filter=asked["filter"] or {},
             limit=limit,
             offset=offset,
-            query=query,
+            query=asked["query"],
             refresh_ttl=self._refreshes(refresh_ttl),
+            visible=visible,
         )
         return await self.find(what)
 
@@ -147,8 +176,16 @@ class Store:
         offset: int = 0,
     ) -> list[list[str]]:
         """Namespaces that hold items, in order; deeper ones are cut to `max_depth` labels."""
-        conditions = [("prefix", tuple(prefix))] if prefix else []
-        conditions += [("suffix", tuple(suffix))] if suffix else []
+        asked: dict[str, Any] = {
+            "namespace": tuple(prefix),
+            "suffix": tuple(suffix),
+            "max_depth": max_depth,
+            "limit": limit,
+            "offset": offset,
+        }
+        await self._access.ask("store", "list_namespaces", asked)
+        conditions = [("prefix", tuple(asked["namespace"]))] if asked["namespace"] else []
+        conditions += [("suffix", tuple(asked["suffix"]))] if asked["suffix"] else []
         return await self.find_namespaces(
             NamespaceQuery(conditions=tuple(conditions), max_depth=max_depth, limit=limit, offset=offset)  # pyright: ignore[reportArgumentType]
         )
@@ -185,6 +222,10 @@ class Store:
         """Delete items that have expired; doing it twice, or from two processes, deletes each once."""
         async with self._database.connection() as connection:
             return await StoreRepository(connection).sweep(limit=limit)
+
+    async def _ask_for_item(self, action: str, asked: dict[str, Any]) -> tuple[Namespace, str]:
+        await self._access.ask("store", action, asked)
+        return tuple(asked["namespace"]), asked["key"]
 
     def _refreshes(self, asked: bool | None) -> bool:
         return self._config.refresh_on_read if asked is None else asked

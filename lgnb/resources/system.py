@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+from dataclasses import asdict
 from typing import Any
+from uuid import UUID
 
 from .._version import __version__
 from ..db.database import Database
@@ -17,6 +19,8 @@ from ..settings import Settings
 from .store import Store
 
 logger = logging.getLogger(__name__)
+
+_MOST_RUNS = 200
 
 
 class System:
@@ -99,6 +103,22 @@ class System:
             "webhooks": {"n_pending": backlog.n_pending, "oldest_pending_secs": backlog.oldest_secs},
             "postgres": self._database.pool_stats(),
             "redis": self._queue.pool_stats(),
+        }
+
+    async def workers(self) -> dict[str, Any]:
+        """Who executes what, and what waits, in the order of the queue."""
+        async with self._database.connection() as connection:
+            workers = await WorkerRepository(connection).live()
+            runs = await WorkerRepository(connection).runs(most=_MOST_RUNS)
+            counts = await RunRepository(connection).counts()
+        executed: dict[UUID | None, list[dict[str, Any]]] = {}
+        for run in runs:
+            told = {name: value for name, value in asdict(run).items() if name not in ("status", "worker_id")}
+            executed.setdefault(run.worker_id if run.status == "running" else None, []).append(told)
+        return {
+            "workers": [{**asdict(worker), "runs": executed.get(worker.worker_id, [])} for worker in workers],
+            "waiting": executed.get(None, []),
+            "n_pending": counts.n_pending,
         }
 
     async def refresh(self) -> None:

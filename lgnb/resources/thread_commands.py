@@ -11,6 +11,7 @@ from ..errors import CommandRefused, RunConflict, ThreadNotFound
 from ..models.protocol import RUN_MODES
 from ..models.runs import MultitaskStrategy, Run, RunRequest
 from ..models.threads import Thread
+from .acting import Acting
 from .runs import Runs
 from .threads import Threads
 
@@ -21,7 +22,7 @@ _LOOK_SECONDS = 0.1
 _STRATEGIES = get_args(MultitaskStrategy)
 
 
-class ThreadCommands:
+class ThreadCommands(Acting):
     """What arrives here was parsed from JSON by nobody: every parameter is looked at."""
 
     def __init__(self, *, runs: Runs, threads: Threads) -> None:
@@ -101,6 +102,8 @@ class ThreadCommands:
             if thread is None or thread.status != "busy" or asyncio.get_running_loop().time() > deadline:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
+        if thread is None and self._access.restricts:
+            raise ThreadNotFound(thread_id)
         if thread is None or "assistant_id" not in thread.metadata:
             raise CommandRefused("no_such_run", "No run on this thread waits for an answer.")
         if thread.status == "busy":

@@ -12,12 +12,14 @@ from uuid import UUID
 from ..db.database import Database
 from ..db.runs import RunRepository
 from ..db.threads import ThreadRepository
-from ..errors import QueueUnavailable
+from ..errors import QueueUnavailable, ThreadNotFound
+from ..models.access import Condition
 from ..models.protocol import RootStatus, StoredEvent, Subscription
 from ..models.runs import Run
 from ..models.threads import Thread
 from ..queue.bells import Bell, Bells
 from ..queue.thread_log import ThreadLog
+from .acting import Acting
 from .endings import Endings
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class Lost:
     after: int
 
 
-class ThreadProtocol:
+class ThreadProtocol(Acting):
     """The reader's side of the log. Many may follow one thread; each holds a page of it at most."""
 
     def __init__(self, database: Database, *, log: ThreadLog, bells: Bells, endings: Endings) -> None:
@@ -56,7 +58,11 @@ class ThreadProtocol:
 
         Raises:
             QueueUnavailable: Redis, which holds the log, does not answer.
+            ThreadNotFound: the thread is hidden from this caller. Without a rule, one that is to come is waited for.
         """
+        visible = await self._access.ask("threads", "read", {"thread_id": thread_id})
+        if not await _is_visible(self._database, thread_id, visible):
+            raise ThreadNotFound(thread_id)
         async with self._bells.listening_to_thread(thread_id) as bell:
             await self._log.watch(thread_id)
             await self._repeat_questions(thread_id)
@@ -67,6 +73,7 @@ class ThreadProtocol:
                 log=self._log,
                 bells=self._bells,
                 endings=self._endings,
+                visible=visible,
             )
 
     async def _repeat_questions(self, thread_id: UUID) -> None:
@@ -99,8 +106,18 @@ class ThreadReader:
     """One reader of one thread. `follow` once; `page` as often as needed."""
 
     def __init__(
-        self, thread_id: UUID, bell: Bell, *, database: Database, log: ThreadLog, bells: Bells, endings: Endings
+        self,
+        thread_id: UUID,
+        bell: Bell,
+        *,
+        database: Database,
+        log: ThreadLog,
+        bells: Bells,
+        endings: Endings,
+        visible: Condition | None,
     ) -> None:
+        self._visible = visible
+        self._seen_visible: str | None = None
         self.thread_id = thread_id
         self._bell = bell
         self._database = database
@@ -113,6 +130,8 @@ class ThreadReader:
 
     async def page(self, *, after: int, subscription: Subscription | None = None) -> tuple[list[StoredEvent], int]:
         """Events that are there and pass, and the number up to which was looked; nothing left when that is `after`."""
+        if not await _is_visible(self._database, self.thread_id, self._visible):
+            return [], after
         stored = await self._log.read(self.thread_id, after=after, count=_PAGE)
         passing = [event for event in stored if subscription is None or subscription.wants(event)]
         return passing, stored[-1].seq if stored else after
@@ -122,11 +141,13 @@ class ThreadReader:
         return (await self._log.extent(self.thread_id)).last
 
     async def follow(self, *, after: int) -> AsyncGenerator[StoredEvent]:
-        """Every event behind `after`, for ever."""
+        """Every event behind `after`, for ever, or until the thread is hidden from this caller."""
         position = after
         while True:
             stored = await self._read(position)
             for event in stored:
+                if not await self._may_see(event):
+                    return
                 position = event.seq
                 self._note(event)
                 yield event
@@ -143,6 +164,13 @@ class ThreadReader:
             return await self._log.read(self.thread_id, after=position, count=_PAGE)
         except QueueUnavailable:
             return []
+
+    async def _may_see(self, event: StoredEvent) -> bool:
+        """Looks at the thread again for each run: its id may have come to mean somebody else's thread."""
+        if self._visible is None or event.run_id == self._seen_visible:
+            return True
+        self._seen_visible = event.run_id
+        return await _is_visible(self._database, self.thread_id, self._visible)
 
     def _note(self, event: StoredEvent) -> None:
         if event.method == "lifecycle" and not event.namespace:
@@ -177,6 +205,13 @@ class ThreadReader:
             await self._endings.tell_thread(self.thread_id, run_id, status=_root_status(run, thread))
         except QueueUnavailable:
             logger.debug("The end of run %s cannot be logged yet.", run_id)
+
+
+async def _is_visible(database: Database, thread_id: UUID, visible: Condition | None) -> bool:
+    if visible is None:
+        return True
+    async with database.connection() as connection:
+        return await ThreadRepository(connection).get(thread_id, visible=visible) is not None
 
 
 def _root_status(run: Run | None, thread: Thread | None) -> RootStatus:

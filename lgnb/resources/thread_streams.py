@@ -11,11 +11,14 @@ import orjson
 
 from ..db.database import Database
 from ..db.runs import RunRepository
-from ..errors import QueueUnavailable
+from ..db.threads import ThreadRepository
+from ..errors import QueueUnavailable, ThreadNotFound
+from ..models.access import Condition
 from ..models.streams import StreamEvent
 from ..queue.bells import Bell, Bells
 from ..queue.events import END, EventLog, LoggedEvent
 from ..queue.thread_updates import ThreadUpdates
+from .acting import Acting
 
 _TRUST_SECONDS = 5.0
 _DISTRUST_SECONDS = 0.5
@@ -31,7 +34,7 @@ class _OpenRun:
     found_ended: bool = False
 
 
-class ThreadStreams:
+class ThreadStreams(Acting):
     def __init__(self, database: Database, *, events: EventLog, updates: ThreadUpdates, bells: Bells) -> None:
         self._database = database
         self._events = events
@@ -47,9 +50,15 @@ class ThreadStreams:
         Args:
             after: "0" for all that is kept, an event id to go on behind it, None for later events only.
             modes: run_modes, lifecycle, state_update.
+
+        Raises:
+            ThreadNotFound: the thread is hidden from this caller. Without a rule, one that is to come is waited for.
         """
+        visible = await self._access.ask("threads", "read", {"thread_id": thread_id})
+        if not await self.is_visible(thread_id, visible):
+            raise ThreadNotFound(thread_id)
         async with self._bells.listening_to_thread(thread_id) as bell:
-            follower = _Follower(thread_id, bell, modes, self)
+            follower = _Follower(thread_id, bell, modes, self, visible)
             await follower.begin(after)
             events = follower.events()
             try:
@@ -57,10 +66,19 @@ class ThreadStreams:
             finally:
                 await events.aclose()
 
-    async def runs(self, thread_id: UUID) -> list[tuple[UUID, bool]]:
+    async def is_visible(self, thread_id: UUID, visible: Condition | None) -> bool:
+        """Whether a thread fulfils a condition; without one nobody looks."""
+        if visible is None:
+            return True
+        async with self._database.connection() as connection:
+            return await ThreadRepository(connection).get(thread_id, visible=visible) is not None
+
+    async def runs(self, thread_id: UUID, visible: Condition | None) -> list[tuple[UUID, bool]]:
         """The newest runs of a thread, oldest of them first, and whether each has ended."""
         async with self._database.connection() as connection:
-            page = await RunRepository(connection).page(thread_id, limit=_MOST_RUNS, offset=0, status=None)
+            page = await RunRepository(connection).page(
+                thread_id, limit=_MOST_RUNS, offset=0, status=None, visible=visible
+            )
         return [(run.run_id, run.is_final) for run in reversed(page)]
 
     async def read_run(self, run_id: UUID, position: str) -> list[LoggedEvent]:
@@ -92,9 +110,20 @@ class ThreadStreams:
 
 
 class _Follower:
-    """One reader's place in the logs of a thread's runs."""
+    """One reader's place in the logs of a thread's runs.
 
-    def __init__(self, thread_id: UUID, bell: Bell, modes: Collection[str], streams: ThreadStreams) -> None:
+    It looks at every turn whether the thread is still `visible`: its id may come to mean somebody else's thread.
+    """
+
+    def __init__(
+        self,
+        thread_id: UUID,
+        bell: Bell,
+        modes: Collection[str],
+        streams: ThreadStreams,
+        visible: Condition | None,
+    ) -> None:
+        self._visible = visible
         self._thread_id = thread_id
         self._bell = bell
         self._modes = frozenset(modes)
@@ -104,7 +133,7 @@ class _Follower:
         self._updates_position = "0"
 
     async def begin(self, after: str | None) -> None:
-        runs = await self._streams.runs(self._thread_id)
+        runs = await self._streams.runs(self._thread_id, self._visible)
         self._known = {run_id for run_id, _ in runs}
         if after is not None:
             for run_id, ended in runs:
@@ -150,7 +179,7 @@ class _Follower:
                     again = True
                     break
                 found.append((entry.id, StreamEvent(entry.event, entry.data, entry.id)))
-        if "state_update" in self._modes:
+        if "state_update" in self._modes and await self._streams.is_visible(self._thread_id, self._visible):
             updates = await self._streams.read_updates(self._thread_id, self._updates_position)
             found += updates
             if updates:
@@ -158,14 +187,14 @@ class _Follower:
         return found, again
 
     async def _discover(self) -> None:
-        for run_id, _ in await self._streams.runs(self._thread_id):
+        for run_id, _ in await self._streams.runs(self._thread_id, self._visible):
             if run_id not in self._known:
                 self._known.add(run_id)
                 self._open[run_id] = _OpenRun("0")
 
     async def _ended_silently(self) -> list[StreamEvent]:
         """Runs that are over without an end in their log: it expired, or was lost with Redis."""
-        in_flight = {run_id for run_id, ended in await self._streams.runs(self._thread_id) if not ended}
+        in_flight = {run_id for run_id, ended in await self._streams.runs(self._thread_id, self._visible) if not ended}
         done: list[StreamEvent] = []
         for run_id, place in list(self._open.items()):
             if run_id in in_flight:

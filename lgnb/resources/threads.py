@@ -26,7 +26,8 @@ from ..errors import (
     ThreadNotFound,
     WorkerUnavailable,
 )
-from ..json_encoding import encode
+from ..json_encoding import encode, jsonable
+from ..models.access import Condition, both
 from ..models.checkpoints import UsageRow
 from ..models.ids import new_id
 from ..models.news import ThreadNews
@@ -35,6 +36,7 @@ from ..models.threads import Thread, ThreadTtl, ThreadTtlConfig
 from ..queue.calls import Calls
 from ..queue.news import NewsChannel
 from ..queue.thread_updates import ThreadUpdates
+from .acting import Acting, metadata_of
 from .cancellation import Cancellation
 from .latest_state import refresh_latest_state
 from .limits import Limits
@@ -48,7 +50,7 @@ logger = logging.getLogger(__name__)
 _TELL_SECONDS = 1.0
 
 
-class Threads:
+class Threads(Acting):
     def __init__(
         self,
         database: Database,
@@ -86,14 +88,21 @@ class Threads:
             SuperstepsFailed: the thread exists now, but its supersteps could not be applied.
         """
         thread_id = thread_id or new_id()
-        metadata = clean_metadata(metadata or {})
         self._limits.check_batch(len(supersteps or ()), what="supersteps")
+        value: dict[str, Any] = {
+            "thread_id": thread_id,
+            "metadata": clean_metadata(metadata or {}),
+            "if_exists": if_exists,
+            "ttl": _asked_ttl(ttl),
+        }
+        visible = await self._access.ask("threads", "create", value)
+        metadata, ttl, if_exists = metadata_of(value), _given_ttl(value["ttl"]), value["if_exists"]
         if supersteps and "graph_id" not in metadata:
             raise InvalidState("Supersteps need to know the graph: give metadata.graph_id.")
         async with self._database.connection() as connection:
             threads = ThreadRepository(connection)
             created = await threads.insert(thread_id, metadata=metadata, ttl=ttl or self._ttl.default)
-            existing = None if created else await threads.get(thread_id)
+            existing = None if created else await threads.get(thread_id, visible=visible)
         if created is None:
             if existing is None or if_exists == "raise":
                 raise AlreadyExists(f"Thread {thread_id} exists already.")
@@ -120,12 +129,15 @@ class Threads:
         sort_order: str | None = None,
     ) -> Page[Thread]:
         """Threads that match, last updated first unless sorted otherwise."""
+        value = _asked_search(metadata, values, status, limit=limit, offset=offset)
+        visible = await self._access.ask("threads", "search", value)
         async with self._database.connection() as connection:
             rows = await ThreadRepository(connection).search_page(
                 ids=ids,
-                metadata=metadata or {},
-                values=values or {},
-                status=status,
+                metadata=metadata_of(value),
+                values=value["values"],
+                status=value["status"],
+                visible=visible,
                 limit=limit + 1,
                 offset=offset,
                 sort_by=sort_by,
@@ -140,28 +152,31 @@ class Threads:
         values: dict[str, Any] | None = None,
         status: str | None = None,
     ) -> int:
+        value = _asked_search(metadata, values, status, limit=0, offset=0)
+        visible = await self._access.ask("threads", "search", value)
         async with self._database.connection() as connection:
-            return await ThreadRepository(connection).count(metadata=metadata or {}, values=values or {}, status=status)
+            return await ThreadRepository(connection).count(
+                metadata=metadata_of(value), values=value["values"], status=value["status"], visible=visible
+            )
 
     async def get(self, thread_id: UUID) -> Thread:
-        async with self._database.connection() as connection:
-            thread = await ThreadRepository(connection).get(thread_id)
-        if thread is None:
-            raise ThreadNotFound(thread_id)
-        return thread
+        return await self._require(thread_id, await self._readable(thread_id))
 
     async def ttl(self, thread_id: UUID) -> ThreadTtl | None:
         """When a thread expires, or None."""
+        visible = await self._readable(thread_id)
         async with self._database.connection() as connection:
-            return await ThreadRepository(connection).ttl(thread_id)
+            return await ThreadRepository(connection).ttl(thread_id, visible=visible)
 
     async def update(
         self, thread_id: UUID, *, metadata: dict[str, Any] | None = None, ttl: ThreadTtl | None = None
     ) -> Thread:
         """Merge metadata shallowly, set a time to live."""
+        value: dict[str, Any] = {"thread_id": thread_id, "metadata": clean_metadata(metadata or {})}
+        visible = await self._access.ask("threads", "update", value)
         async with self._database.connection() as connection:
             thread = await ThreadRepository(connection).update(
-                thread_id, metadata=None if metadata is None else clean_metadata(metadata), ttl=ttl
+                thread_id, metadata=metadata_of(value), ttl=ttl, visible=visible
             )
         if thread is None:
             raise ThreadNotFound(thread_id)
@@ -169,9 +184,13 @@ class Threads:
 
     async def delete(self, thread_id: UUID, *, missing_ok: bool = False) -> None:
         """Delete a thread with its runs and checkpoints; runs in flight are stopped first."""
+        visible = await self._access.ask("threads", "delete", {"thread_id": thread_id})
+        await self._delete(thread_id, visible=visible, missing_ok=missing_ok)
+
+    async def _delete(self, thread_id: UUID, *, visible: Condition | None, missing_ok: bool) -> None:
         async with self._database.transaction() as connection:
             threads = ThreadRepository(connection)
-            if await threads.lock(thread_id) is None:
+            if await threads.lock(thread_id, visible=visible) is None:
                 if missing_ok:
                     return
                 raise ThreadNotFound(thread_id)
@@ -184,22 +203,31 @@ class Threads:
             await self._cancellation.announce_end(stopped, thread_id=thread_id)
 
     async def prune(self, thread_ids: list[UUID], *, strategy: str = "delete") -> int:
-        """Delete threads, or keep of each only the newest checkpoint per namespace. Missing ids are skipped."""
+        """Delete threads, or keep of each only the newest checkpoint per namespace. Missing ids are skipped.
+
+        Raises:
+            ThreadNotFound: one of them is hidden from this caller; none was pruned then.
+        """
+        visible = await self._access.ask("threads", "delete", {"thread_ids": thread_ids})
         async with self._database.connection() as connection:
-            existing = await ThreadRepository(connection).existing(thread_ids)
-        if strategy == "keep_latest":
-            for thread_id in existing:
-                await self._keep_latest(thread_id)
-        else:
-            for thread_id in existing:
-                await self.delete(thread_id, missing_ok=True)
+            existing = await ThreadRepository(connection).existing(thread_ids, visible=visible)
+        if visible is not None and (hidden := set(thread_ids) - set(existing)):
+            # Whether they are missing or somebody else's is not told.
+            raise ThreadNotFound(min(hidden))
+        for thread_id in existing:
+            if strategy == "keep_latest":
+                await self._keep_latest(thread_id, visible=visible)
+            else:
+                await self._delete(thread_id, visible=visible, missing_ok=True)
         return len(existing)
 
-    async def _keep_latest(self, thread_id: UUID) -> None:
+    async def _keep_latest(self, thread_id: UUID, *, visible: Condition | None) -> None:
         async with self._database.transaction() as connection:
-            thread = await ThreadRepository(connection).lock(thread_id)
+            thread = await ThreadRepository(connection).lock(thread_id, visible=visible)
+            if thread is None:
+                return
             await CheckpointRepository(connection).prune([thread_id])
-            if thread is not None and thread.status != "busy":
+            if thread.status != "busy":
                 await refresh_latest_state(connection, thread_id)
 
     @property
@@ -233,11 +261,16 @@ class Threads:
     async def copy(self, thread_id: UUID) -> Thread:
         """A new thread with the metadata, state and whole history of this one; its runs are not copied."""
         new_thread_id = uuid4()
+        visible = await self._readable(thread_id)
+        value: dict[str, Any] = {"thread_id": new_thread_id}
+        await self._access.ask("threads", "create", value)
         async with self._database.transaction() as connection:
             threads = ThreadRepository(connection)
-            source = await threads.lock(thread_id)
-            copied = await threads.copy(thread_id, new_thread_id=new_thread_id)
-            if source is None or copied is None:
+            source = await threads.lock(thread_id, visible=visible)
+            if source is None:
+                raise Conflict("Conflict")
+            copied = await threads.copy(thread_id, new_thread_id=new_thread_id, metadata=metadata_of(value))
+            if copied is None:
                 raise Conflict("Conflict")
             await CheckpointRepository(connection).copy_thread(
                 source_thread_id=thread_id, target_thread_id=new_thread_id
@@ -259,9 +292,14 @@ class Threads:
         Raises:
             ThreadNotFound: there is no such thread. An unknown checkpoint is an empty state.
         """
-        checkpoint = checkpoint or {}
+        visible = await self._readable(thread_id)
+        return await self._state(thread_id, checkpoint or {}, subgraphs=subgraphs, visible=visible)
+
+    async def _state(
+        self, thread_id: UUID, checkpoint: dict[str, Any], *, subgraphs: bool = False, visible: Condition | None
+    ) -> dict[str, Any]:
         async with self._database.connection() as connection:
-            latest = await ThreadRepository(connection).latest_state(thread_id)
+            latest = await ThreadRepository(connection).latest_state(thread_id, visible=visible)
         if latest is None:
             raise ThreadNotFound(thread_id)
         if not checkpoint and not subgraphs and latest.status != "busy" and latest.state is not None:
@@ -274,6 +312,7 @@ class Threads:
             limit=1,
             subgraphs=subgraphs,
             live=not checkpoint.get("checkpoint_id"),
+            visible=visible,
         )
         if states:
             return states[0]
@@ -292,7 +331,8 @@ class Threads:
         checkpoint: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """ThreadStates, newest first."""
-        await self.get(thread_id)
+        visible = await self._readable(thread_id)
+        await self._require(thread_id, visible)
         checkpoint = checkpoint or {}
         return await thread_states(
             self._storage,
@@ -302,6 +342,7 @@ class Threads:
             before=_checkpoint_uuid((before or {}).get("checkpoint_id")),
             limit=limit,
             metadata_filter=metadata,
+            visible=visible,
         )
 
     async def update_state(
@@ -323,15 +364,18 @@ class Threads:
             InvalidState: the thread has no graph yet, or the graph refuses the update.
             WorkerUnavailable: no worker that serves the graph answered.
         """
-        thread = await self.get(thread_id)
+        visible = await self._access.ask("threads", "update", {"thread_id": thread_id})
+        visible = both(visible, await self._readable(thread_id))
+        thread = await self._require(thread_id, visible)
         params = {"values": values, "as_node": as_node, "checkpoint": checkpoint or {}, "headers": headers or {}}
-        return await self._call(thread, "update_state", params)
+        return await self._call(thread, "update_state", params, visible=visible)
 
     async def storage(self, thread_id: UUID) -> dict[str, Any]:
         """How many bytes the thread's checkpoints take, by channel."""
-        await self.get(thread_id)
+        visible = await self._readable(thread_id)
+        await self._require(thread_id, visible)
         async with self._database.connection() as connection:
-            usage = await CheckpointRepository(connection).usage(thread_id)
+            usage = await CheckpointRepository(connection).usage(thread_id, visible=visible)
         by_channel = {row.channel: {"versions": row.rows, "bytes": row.bytes} for row in usage if row.kind == "values"}
         totals = {kind: _total(usage, kind) for kind in ("checkpoints", "values", "writes")}
         return {
@@ -343,20 +387,32 @@ class Threads:
         }
 
     @asynccontextmanager
-    async def updating(self, thread_id: UUID) -> AsyncGenerator[Connection]:
+    async def updating(self, thread_id: UUID, *, visible: Condition | None = None) -> AsyncGenerator[Connection]:
         """Hold a thread that no run is changing: the lock keeps new runs out until the block ends.
 
         Raises:
             ThreadNotFound, ThreadBusy: as they say.
         """
         async with self._database.transaction() as connection:
-            if await ThreadRepository(connection).lock(thread_id) is None:
+            if await ThreadRepository(connection).lock(thread_id, visible=visible) is None:
                 raise ThreadNotFound(thread_id)
             if await RunRepository(connection).in_flight(thread_id):
                 raise ThreadBusy(f"Thread {thread_id} is busy with a run; wait for its end or cancel it.")
             yield connection
 
-    async def _call(self, thread: Thread, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def _readable(self, thread_id: UUID) -> Condition | None:
+        return await self._access.ask("threads", "read", {"thread_id": thread_id})
+
+    async def _require(self, thread_id: UUID, visible: Condition | None) -> Thread:
+        async with self._database.connection() as connection:
+            thread = await ThreadRepository(connection).get(thread_id, visible=visible)
+        if thread is None:
+            raise ThreadNotFound(thread_id)
+        return thread
+
+    async def _call(
+        self, thread: Thread, method: str, params: dict[str, Any], *, visible: Condition | None = None
+    ) -> dict[str, Any]:
         graph_id = thread.metadata.get("graph_id")
         if not isinstance(graph_id, str):
             raise InvalidState(f"Thread {thread.thread_id} has no graph yet: run an assistant on it first.")
@@ -365,11 +421,15 @@ class Threads:
         async with self._database.connection() as connection:
             if why := await why_unserved(connection, graph_id):
                 raise WorkerUnavailable(why)
-        reply = await self._calls.request(
-            graph_id,
-            method,
-            {**params, "thread_id": str(thread.thread_id), "assistant_id": thread.metadata.get("assistant_id")},
-        )
+        given = {
+            **params,
+            "thread_id": str(thread.thread_id),
+            "assistant_id": thread.metadata.get("assistant_id"),
+            "user": jsonable(self._caller.as_dict()) if self._caller else None,
+            # The worker asks again when it holds the thread: it may be somebody else's by then.
+            "visible": visible and visible.filter,
+        }
+        reply = await self._calls.request(graph_id, method, given)
         result = unwrap(reply)
         await self._tell_followers(thread.thread_id)
         return result
@@ -377,11 +437,25 @@ class Threads:
     async def _tell_followers(self, thread_id: UUID) -> None:
         """Show the new state to those who follow the thread. It is stored by now, with Redis or without."""
         try:
-            state = await self.get_state(thread_id)
+            state = await self._state(thread_id, {}, visible=None)
             async with asyncio.timeout(_TELL_SECONDS):
                 await self._updates.append(thread_id, encode({"state": state, "thread_id": thread_id}))
         except (QueueUnavailable, ThreadNotFound, TimeoutError):
             logger.warning("Followers of thread %s are not told of its new state.", thread_id)
+
+
+def _asked_search(
+    metadata: dict[str, Any] | None, values: dict[str, Any] | None, status: str | None, *, limit: int, offset: int
+) -> dict[str, Any]:
+    return {"metadata": metadata or {}, "values": values or {}, "status": status, "limit": limit, "offset": offset}
+
+
+def _asked_ttl(ttl: ThreadTtl | None) -> dict[str, Any] | None:
+    return ttl and {"strategy": ttl.strategy, "ttl": ttl.ttl_minutes}
+
+
+def _given_ttl(value: dict[str, Any] | None) -> ThreadTtl | None:
+    return ThreadTtl(ttl_minutes=value["ttl"], strategy=value.get("strategy", "delete")) if value else None
 
 
 def _checkpoint_uuid(value: Any) -> UUID | None:

@@ -12,6 +12,7 @@ from ..db.webhooks import EndedRun, WebhookRepository
 from ..errors import NotFound, RunNotFound
 from ..json_encoding import encode
 from ..models.webhooks import Answer, Delivery, DueDelivery, WebhookConfig
+from .acting import Acting
 from .addresses import Target, allowed_target
 from .reserved import shown
 
@@ -22,7 +23,7 @@ _DELAY_GROWS_BY = 4.0
 LEASE_SECONDS = 90.0
 
 
-class Webhooks:
+class Webhooks(Acting):
     def __init__(self, database: Database, *, config: WebhookConfig) -> None:
         self._database = database
         self._config = config
@@ -40,11 +41,13 @@ class Webhooks:
         """Where to connect for this URL, by the policy; see `allowed_target`."""
         return await allowed_target(url, self._config.policy)
 
+    def wants(self, url: str | None) -> bool:
+        """Whether somebody wants to be told of the end of a run with this webhook."""
+        return url is not None and self._config.enabled
+
     async def ended_run(self, connection: Connection, run_id: UUID, *, url: str | None) -> EndedRun | None:
         """What the run is before it may disappear; None when nobody wants to be told of its end."""
-        if url is None or not self._config.enabled:
-            return None
-        return await WebhookRepository(connection).run(run_id)
+        return await WebhookRepository(connection).run(run_id) if self.wants(url) else None
 
     async def note(
         self, connection: Connection, run: EndedRun, *, status: str, values: Any, error: dict[str, Any] | None
@@ -76,9 +79,10 @@ class Webhooks:
         Raises:
             RunNotFound: there is no such run, and nobody was told of one.
         """
+        visible = await self._access.ask("threads", "read", {"thread_id": thread_id})
         async with self._database.connection() as connection:
-            told = await WebhookRepository(connection).of_run(thread_id, run_id)
-            if not told and await RunRepository(connection).get(thread_id, run_id) is None:
+            told = await WebhookRepository(connection).of_run(thread_id, run_id, visible=visible)
+            if not told and await RunRepository(connection).get(thread_id, run_id, visible=visible) is None:
                 raise RunNotFound(run_id)
         return told
 
@@ -88,11 +92,12 @@ class Webhooks:
         Raises:
             NotFound: nothing of this run was delivered or given up.
         """
+        visible = await self._access.ask("threads", "update", {"thread_id": thread_id, "run_id": run_id})
         async with self._database.connection() as connection:
             webhooks = WebhookRepository(connection)
-            if not await webhooks.send_again(thread_id, run_id, tries=_TRIES):
+            if not await webhooks.send_again(thread_id, run_id, tries=_TRIES, visible=visible):
                 raise NotFound(f"Run {run_id} has no webhook whose delivery has ended.")
-            return await webhooks.of_run(thread_id, run_id)
+            return await webhooks.of_run(thread_id, run_id, visible=visible)
 
     async def claim(self, *, limit: int) -> list[DueDelivery]:
         """Deliveries to try now. Each is tried at least once; a receiver may see one twice and knows it by its id."""

@@ -239,6 +239,7 @@ class Execution:
         async with self._source.open(
             config,
             access_context="threads.create_run",
+            user=(config.get("configurable") or {}).get("langgraph_auth_user"),
             store=self._store,
             checkpointer=self._saver,
             context=kwargs.get("context"),

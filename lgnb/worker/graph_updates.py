@@ -16,6 +16,7 @@ from ..checkpoints.saver import Saver
 from ..checkpoints.tasks import tasks_of_snapshot
 from ..errors import InvalidState, LgnbError
 from ..graphs.sources import GraphSource
+from ..models.identity import stored_caller
 from .inputs import command_of
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,12 @@ async def update_graph(
     source: GraphSource, config: RunnableConfig, supersteps: list[list[StateUpdate]], *, saver: Saver, store: Any
 ) -> Any:
     """Write to the state as nodes would; the config of the new checkpoint. Runs on the graph's loop."""
-    async with source.open(config, access_context="threads.update", store=store, checkpointer=saver) as graph:
+    configurable = config.get("configurable") or {}
+    user = stored_caller(configurable.get("langgraph_auth_user"))
+    config = {**config, "configurable": {**configurable, "langgraph_auth_user": user}}
+    async with source.open(
+        config, access_context="threads.update", user=user, store=store, checkpointer=saver
+    ) as graph:
         saver = saver.with_allowlist(revivable_types(graph))
         graph.checkpointer = saver
         updated = await graph.abulk_update_state(config, supersteps)

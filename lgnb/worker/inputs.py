@@ -11,6 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, Send
 
 from .._version import __version__
+from ..models.identity import stored_caller
 from ..models.runs import CONTEXT_PROVIDED, ClaimedRun, is_interrupt_map
 
 _LANGGRAPH_VERSION = importlib.metadata.version("langgraph")
@@ -24,6 +25,8 @@ def run_config(claimed: ClaimedRun, *, goes_on: bool) -> RunnableConfig:
         addressed = ("checkpoint_id", "checkpoint_map")
         kept = {key: value for key, value in stored["configurable"].items() if key not in addressed}
         stored = {**stored, "configurable": kept}
+    if caller := stored_caller(stored["configurable"].get("langgraph_auth_user")):
+        stored = {**stored, "configurable": {**stored["configurable"], "langgraph_auth_user": caller}}
     config: dict[str, Any] = {
         **stored,
         "metadata": {

@@ -15,6 +15,32 @@ _MOST_KEPT = 20_000
 _MOST_PER_BATCH = 500
 _RETRY_SECONDS = 0.2
 _LAST_TRIES = 10
+_PACE_SECONDS = 0.0005
+_LONGEST_PACE_SECONDS = 0.02
+
+
+class Pace:
+    """How long a batch collects: the longer the more runs send at once, and not at all for the first one of a run.
+
+    So the first token of a stream goes out at once, and a hundred streams do not send token by token.
+    """
+
+    def __init__(self) -> None:
+        self._sending = 0
+
+    def begin(self) -> None:
+        self._sending += 1
+
+    def end(self) -> None:
+        self._sending -= 1
+
+    @property
+    def pause_seconds(self) -> float:
+        return min(self._sending * _PACE_SECONDS, _LONGEST_PACE_SECONDS) if self._sending > 1 else 0.0
+
+
+# Of one process: all its runs share the processor.
+_pace = Pace()
 
 
 class BatchSender(Generic[T]):
@@ -24,9 +50,13 @@ class BatchSender(Generic[T]):
         send: takes a batch; false means that a newer attempt has taken over and nothing more needs to be sent.
     """
 
-    def __init__(self, send: Callable[[list[T]], Awaitable[bool]], *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, send: Callable[[list[T]], Awaitable[bool]], *, loop: asyncio.AbstractEventLoop, pace: Pace = _pace
+    ) -> None:
         self._send_batch = send
         self._loop = loop
+        self._pace = pace
+        self._collected: asyncio.Future[None] | None = None
         self._waiting: deque[T] = deque()
         self._task: asyncio.Task[None] | None = None
         self._scheduled = False
@@ -48,6 +78,8 @@ class BatchSender(Generic[T]):
         self.closed = True
         if self._waiting and self._task is None:
             self._start()
+        if self._collected is not None:
+            _settle(self._collected)
         if self._task is not None:
             # Redis may be away for long; a run must not wait for it to end. What is dropped leaves a hole.
             sending = self._task
@@ -72,7 +104,21 @@ class BatchSender(Generic[T]):
         if self._task is None:
             self._task = asyncio.create_task(self._send(), name="lgnb-send")
 
+    async def _collect(self) -> None:
+        """Let more come, unless the sender is being closed."""
+        pause_seconds = self._pace.pause_seconds
+        if self.closed or not pause_seconds:
+            return
+        self._collected = self._loop.create_future()
+        timer = self._loop.call_later(pause_seconds, _settle, self._collected)
+        try:
+            await self._collected
+        finally:
+            timer.cancel()
+            self._collected = None
+
     async def _send(self) -> None:
+        self._pace.begin()
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_PER_BATCH))]
@@ -85,5 +131,14 @@ class BatchSender(Generic[T]):
                     while len(self._waiting) > _MOST_KEPT:
                         self._waiting.popleft()
                     await asyncio.sleep(_RETRY_SECONDS)
+                else:
+                    # Whatever comes in the meantime goes with the next batch.
+                    await self._collect()
         finally:
+            self._pace.end()
             self._task = None
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

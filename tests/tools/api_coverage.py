@@ -203,6 +203,8 @@ _NO_SDK = {
     or "webhooks" in route.path
     or (route.method, route.path)
     in {
+        ("GET", "/changes"),
+        ("GET", "/workers"),
         ("GET", "/threads/{thread_id}/history"),
         ("GET", "/threads/{thread_id}/storage"),
         ("GET", "/runs/crons/{cron_id}"),

@@ -34,6 +34,7 @@ from ..jsonrpc import (
 )
 from ..public_address import public_root
 from ..route import MOUNT
+from ..streaming import one_by_one
 from .base import LgnbHandler, read_uuid
 from .runs import RunHandlerBase
 
@@ -106,7 +107,7 @@ class A2aHandler(AgentCardHandler, RunHandlerBase):
             case Later(run, result):
                 await self.send_when_there(run, _response(request.id, result), cancel_on_disconnect=False)
             case Stream(run, results):
-                await self.relay(run, _events(request.id, results), cancel_on_disconnect=False)
+                await self.relay(run, one_by_one(_events(request.id, results)), cancel_on_disconnect=False)
 
     def _body(self) -> Any:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -13,30 +14,35 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from jupyter_core.utils import ensure_async
-from jupyter_server.auth import User
+from jupyter_server.auth import IdentityProvider, User
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.utils import url_path_join
 from opentelemetry.trace import Span
 from pydantic import BaseModel
 from tornado.web import HTTPError
 
 from lgnb import telemetry
-from lgnb.errors import InvalidRequest, LgnbError, NotReady
+from lgnb.errors import AccessDenied, InvalidRequest, LgnbError, NotReady
 from lgnb.json_encoding import encode
 from lgnb.loopback import RUN_HEADER
+from lgnb.models.access import UNRESTRICTED, Access
+from lgnb.models.identity import Caller
 from lgnb.models.pages import Page
 from lgnb.resources import Resources
 from lgnb.resources.limits import requester
 from lgnb.telemetry import passed_on
 
 from .. import parsing
+from ..auth.ownership import OwnerAccess, names_users
+from ..auth.requests import RequestFacts
 from ..callers import caller_of
 from ..configurables import configurables_of, picked
 from ..cors import answer_headers, preflight
 from ..host import Host
 from ..keys import authorization_secret, same_secret
 from ..refusals import refusal
-from ..route import UUID_PARAMETERS, Route
+from ..route import MOUNT, UUID_PARAMETERS, Route
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +64,21 @@ _KEY_USER = User(username="lgnb", name="API key", display_name="API key", initia
 M = TypeVar("M", bound=BaseModel)
 
 
+class KnownUser(IdentityProvider):
+    """Stands in for the provider of the server when it is known already who calls."""
+
+    def __init__(self, user: User, *, by_token: bool) -> None:
+        super().__init__()
+        self._user = user
+        self._by_token = by_token
+
+    def get_user(self, handler: Any) -> User:
+        return self._user
+
+    def is_token_authenticated(self, handler: Any) -> bool:
+        return self._by_token
+
+
 class LgnbHandler(APIHandler):
     """Base of all handlers. A subclass has a method per verb; the route table says who may call it."""
 
@@ -69,6 +90,9 @@ class LgnbHandler(APIHandler):
         self.host = host
         self.routes = routes
         self.caller = ""
+        self.access: Access = UNRESTRICTED
+        self._known: KnownUser | None = None
+        self._is_own_code = False
         sent = self.request.headers.get("X-Request-Id", "")
         self.request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid4())
         self.set_header("X-Request-Id", self.request_id)
@@ -80,22 +104,31 @@ class LgnbHandler(APIHandler):
 
     @property
     def resources(self) -> Resources:
-        """Raises NotReady, which answers 503, until the server has started."""
-        return self.host.resources
+        """The resources, acting for the caller. Raises NotReady, which answers 503, until the server has started."""
+        resources = self.host.resources
+        return resources if self.access is UNRESTRICTED else resources.acting_for(self.access)
 
     # Who is calling, and may they?
 
     async def prepare(self) -> None:
         self._begin_span()
-        self._accept_key()
+        route = self._route
+        is_public = self.request.method == "OPTIONS" or bool(route and route.public)
+        if not is_public:
+            await self._admit()
+        elif self.host.module is None:
+            self._accept_key()
         await super().prepare()
         if self._finished or self.request.method == "OPTIONS":
             return
-        route = self._route
-        if not (route and route.public):
+        if not is_public:
             # Jupyter itself only asks for a user when allow_unauthenticated_access is off.
             if not self.logged_in:
                 raise HTTPError(401, _NO_CREDENTIALS)
+            if self.host.owners is not None and not self._is_own_code:
+                self.access = self.host.owners.access_of(
+                    self.current_user, provider=super().identity_provider, by_key=self._known is not None
+                )
             await self._authorize(route)
             self.caller = caller_of(self)
             requester.set(self.caller)
@@ -104,6 +137,60 @@ class LgnbHandler(APIHandler):
         if len(self.request.body) > self.host.settings.max_body_bytes:
             raise HTTPError(413, f"The body is larger than {self.host.settings.max_body_bytes} bytes.")
         self._read_ids()
+
+    async def _admit(self) -> None:
+        """Find out who calls: from the operator's auth module, or else by a key; what is left is Jupyter's."""
+        self.current_user = self._jupyter_current_user = None
+        if not self.check_host():
+            return  # Jupyter refuses it
+        # Until the host is open, nobody knows whether it has an auth module.
+        resources, module = self.host.resources, self.host.module
+        if module is None and self.host.owners is None:
+            self._accept_key()
+        elif await self._admit_own_code(resources):
+            self._is_own_code = True
+        elif module is None:
+            self._accept_key()
+        else:
+            root = url_path_join(self.base_url, MOUNT + self.host.http.mount_prefix)
+            facts = RequestFacts(self.request, root=root, path_params=self._path_params())
+            caller = await module.authenticate(facts)
+            self.access = module.access_of(caller)
+            user = User(username=caller.identity, name=caller.display_name, display_name=caller.display_name)
+            self._known = KnownUser(user, by_token=False)
+
+    async def _admit_own_code(self, resources: Resources) -> bool:
+        """Let in the operator's application with every right, and a graph with those of whoever started its run."""
+        secrets = self._secrets()
+        if any(self.host.keys.is_application(secret) for secret in secrets):
+            self._known = KnownUser(_KEY_USER, by_token=True)
+            return True
+        if not any(self.host.keys.is_worker(secret) for secret in secrets):
+            return False
+        self.calling_run = _calling_run(self.request.headers.get(RUN_HEADER))
+        caller = await resources.runs.caller_of(self.calling_run) if self.calling_run else None
+        if caller is None:
+            raise AccessDenied("A worker calls for a run, and this one names none that anybody started.", status=401)
+        self.access = self._access_of(caller)
+        self._known = KnownUser(_worker_user(self.calling_run), by_token=True)
+        return True
+
+    def _access_of(self, caller: Caller) -> Access:
+        return self.host.module.access_of(caller) if self.host.module else OwnerAccess(caller)
+
+    def _secrets(self) -> list[str]:
+        api_key = self.request.headers.get("X-Api-Key", "")
+        authorization = self.request.headers.get("Authorization", "")
+        return [secret for secret in (api_key, authorization_secret(authorization)) if secret]
+
+    def _path_params(self) -> dict[str, str]:
+        texts = cast("dict[str, Any]", self.path_kwargs)
+        return {name: text if isinstance(text, str) else text.decode() for name, text in texts.items() if text}
+
+    @property
+    def identity_provider(self) -> IdentityProvider:
+        """Jupyter's own, or one that knows already who this is."""
+        return self._known or super().identity_provider
 
     def _begin_span(self) -> None:
         if not telemetry.is_traced():
@@ -132,24 +219,27 @@ class LgnbHandler(APIHandler):
         """
         api_key = self.request.headers.get("X-Api-Key", "")
         authorization = self.request.headers.get("Authorization", "")
-        candidates = [secret for secret in (api_key, authorization_secret(authorization)) if secret]
+        candidates = self._secrets()
         token = getattr(self.identity_provider, "token", "")
         if any(self.host.keys.accept(candidate) for candidate in candidates) or (
             api_key and token and same_secret(api_key, token)
         ):
-            self._jupyter_current_user = _KEY_USER
-            self._token_authenticated = True
+            hub_token = os.environ.get("JUPYTERHUB_API_TOKEN", "")
+            if hub_token and names_users(self.identity_provider):
+                # The Hub says whose server this is, and what its authorizer wants to know of him.
+                self.request.headers["Authorization"] = f"token {hub_token}"
+            else:
+                self._known = KnownUser(_KEY_USER, by_token=True)
         elif any(self.host.keys.is_worker(candidate) for candidate in candidates):
             self.calling_run = _calling_run(self.request.headers.get(RUN_HEADER))
-            self._jupyter_current_user = _worker_user(self.calling_run)
-            self._token_authenticated = True
+            self._known = KnownUser(_worker_user(self.calling_run), by_token=True)
         elif api_key and not authorization:
             # The identity provider of a hub knows tokens that nobody else does.
             self.request.headers["Authorization"] = f"token {api_key}"
 
     async def _authorize(self, route: Route | None) -> None:
         # Not by Jupyter's @authorized: it remembers action and resource of the first request per function.
-        if route is None or route.action is None or route.resource is None:
+        if route is None or route.action is None or route.resource is None or self._is_own_code:
             return
         user = cast(User, self.current_user)
         allowed = self.authorizer.is_authorized(self, user, route.action, route.resource)
@@ -164,6 +254,11 @@ class LgnbHandler(APIHandler):
             return  # Tornado asks before the user is known; prepare() asks again
         if not self.logged_in:
             raise HTTPError(401, _NO_CREDENTIALS)
+        if self.host.module is not None:
+            # What a module accepts may be a cookie, which a browser sends along from any page.
+            if not self.check_origin():
+                raise HTTPError(403, "This origin is not allowed.")
+            return
         from_browser = any(name in self.request.headers for name in _BROWSER_HEADERS)
         if not self.identity_provider.auth_enabled and not from_browser:
             return  # with authentication off, a script has nothing to show and forges nobody's request

@@ -14,7 +14,7 @@ from lgnb.errors import LgnbError
 from lgnb.models.streams import StreamEvent
 
 from .. import sse
-from ..streaming import ClientGone, relay_events, send_bounded
+from ..streaming import ClientGone, one_by_one, relay_events, send_bounded
 from .base import LgnbHandler
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,10 @@ class LongAnswerHandler(LgnbHandler):
         self.send_at_once()
         try:
             await relay_events(
-                events, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
+                one_by_one(events),
+                send=self.send,
+                gone=self.gone,
+                heartbeat_seconds=self.host.settings.heartbeat_seconds,
             )
         except ClientGone:
             self.drop_connection()

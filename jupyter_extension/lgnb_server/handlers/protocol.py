@@ -9,15 +9,16 @@ from uuid import UUID
 import orjson
 from tornado.web import authenticated
 
-from lgnb.errors import CommandRefused, InvalidRequest, InvalidState, LgnbError
+from lgnb.errors import AccessDenied, CommandRefused, InvalidRequest, InvalidState, LgnbError, ThreadNotFound
 from lgnb.json_encoding import encode
 from lgnb.models.protocol import Subscription
 from lgnb.models.streams import StreamEvent
 from lgnb.resources.thread_protocol import Lost, ThreadReader
 
-from .. import parsing
+from .. import parsing, sse
 from ..protocol_commands import CommandRunner, MalformedCommand, failure, read_command, read_subscription
 from ..protocol_session import ProtocolSession, gap_frame
+from ..refusals import refusal
 from ..streaming import ClientGone
 from .base import LgnbHandler
 from .long_answers import logger
@@ -53,9 +54,13 @@ class ThreadEventsHandler(SocketHandler):
         except CommandRefused as error:
             raise InvalidState(str(error)) from None
         protocol = self.resources.thread_protocol
-        lost = await protocol.lost(thread_id, since=since)
-        async with protocol.watching(thread_id) as reader:
-            await self.send_endless(_frames(reader, subscription, since=since, lost=lost))
+        try:
+            async with protocol.watching(thread_id) as reader:
+                lost = await protocol.lost(thread_id, since=since)
+                await self.send_endless(_frames(reader, subscription, since=since, lost=lost))
+        except ThreadNotFound:
+            # Clients of this protocol expect a stream that ends, not a status.
+            self.finish(set_content_type=sse.HEADERS["Content-Type"])
 
     # The WebSocket
 
@@ -79,6 +84,10 @@ class ThreadEventsHandler(SocketHandler):
                     await self.until_gone(session.run(), self._answer_commands(thread_id, session))
         except ClientGone:
             pass
+        except (ThreadNotFound, AccessDenied) as error:
+            refused = refusal(error, status=500, request_id=self.request_id)
+            code = 4000 + refused.status
+            await self._say_last(failure(None, "unknown_error", f"{refused.status}: {refused.detail}"))
         except LgnbError as error:
             code = INTERNAL_ERROR
             logger.warning("The socket of thread %s was closed: %s", thread_id, error)

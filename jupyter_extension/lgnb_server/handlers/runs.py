@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, get_args
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from tornado.web import authenticated
 
 from lgnb.errors import InvalidRequest, LgnbError
 from lgnb.json_encoding import encode
+from lgnb.models.ids import new_id
 from lgnb.models.runs import Run, RunStatus
 from lgnb.models.streams import StreamEvent
 
@@ -27,7 +28,12 @@ _EVENT_ID = re.compile(r"-1|-|\d{1,20}(?:-\d{1,20})?")
 class RunHandlerBase(LongAnswerHandler):
     """What several run handlers need: creating a run, and the two kinds of long answers."""
 
-    async def create_run(self, thread_id: UUID | None, *, waits: bool = False) -> tuple[Run, RunCreate]:
+    # Whether the caller follows a run that may be somebody else's.
+    joins = False
+
+    async def create_run(
+        self, thread_id: UUID | None, *, waits: bool = False, run_id: UUID | None = None
+    ) -> tuple[Run, RunCreate]:
         """A new run; `waits` says that its caller stays until it has ended."""
         body = self.body(RunCreate)
         if waits and thread_id and self.calling_run and body.multitask_strategy == "enqueue":
@@ -37,37 +43,40 @@ class RunHandlerBase(LongAnswerHandler):
             body.as_request(),
             request_id=self.request_id,
             headers_configurable=self.configurables(),
+            run_id=run_id,
         )
         return run, body
 
     async def send_events(
-        self, run: Run, events: AsyncIterator[StreamEvent], *, stateless: bool, cancel_on_disconnect: bool
+        self, run: Run, pages: AsyncIterator[Sequence[StreamEvent]], *, stateless: bool, cancel_on_disconnect: bool
     ) -> None:
         """Answer with the events of a run until it has ended or the client has gone."""
         self._set_locations(run, "stream", stateless=stateless)
-        await self.relay(run, events, cancel_on_disconnect=cancel_on_disconnect)
+        await self.relay(run, pages, cancel_on_disconnect=cancel_on_disconnect)
 
-    async def relay(self, run: Run, events: AsyncIterator[StreamEvent], *, cancel_on_disconnect: bool) -> None:
+    async def relay(self, run: Run, pages: AsyncIterator[Sequence[StreamEvent]], *, cancel_on_disconnect: bool) -> None:
         """Answer with events about a run, whatever their words are."""
         for name, value in sse.HEADERS.items():
             self.set_header(name, value)
         relayed = relay_events(
-            events, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
+            pages, send=self.send, gone=self.gone, heartbeat_seconds=self.host.settings.heartbeat_seconds
         )
         if await self._complete(run, relayed, cancel_on_disconnect=cancel_on_disconnect):
             self.finish(set_content_type=sse.HEADERS["Content-Type"])
 
     async def send_result(
-        self, run: Run, result: Awaitable[Any], *, stateless: bool, cancel_on_disconnect: bool = False
+        self, run: Run, result: Awaitable[bytes], *, stateless: bool, cancel_on_disconnect: bool = False
     ) -> None:
         """Answer with what a waiting caller of the API is told."""
         self._set_locations(run, "join", stateless=stateless)
         await self.send_when_there(run, result, cancel_on_disconnect=cancel_on_disconnect)
 
-    async def send_when_there(self, run: Run, result: Awaitable[Any], *, cancel_on_disconnect: bool) -> None:
-        """Answer with what `result` gives once it is there."""
+    async def send_when_there(
+        self, run: Run, result: Awaitable[bytes | dict[str, Any]], *, cancel_on_disconnect: bool
+    ) -> None:
+        """Answer with what `result` gives once it is there; bytes are JSON already."""
         self.set_header("Content-Type", "application/json")
-        body: list[Any] = []
+        body: list[bytes | dict[str, Any]] = []
 
         async def wait() -> None:
             body.append(
@@ -77,7 +86,7 @@ class RunHandlerBase(LongAnswerHandler):
             )
 
         if await self._complete(run, wait(), cancel_on_disconnect=cancel_on_disconnect):
-            self.finish(encode(body[0]))
+            self.finish(body[0] if isinstance(body[0], bytes) else encode(body[0]))
 
     async def _complete(self, run: Run, sending: Awaitable[None], *, cancel_on_disconnect: bool) -> bool:
         """Whether the long answer was sent whole. Its status went out already, so failures end the connection."""
@@ -88,7 +97,7 @@ class RunHandlerBase(LongAnswerHandler):
         except ClientGone:
             self.drop_connection()
             if cancel_on_disconnect and self.host.is_open:
-                await self.resources.runs.disconnected(run)
+                await self.resources.runs.disconnected(run, joined=self.joins)
             return False
         except LgnbError as error:
             # A clean end would tell the client that the run is over; a broken one makes it come back and resume.
@@ -145,7 +154,7 @@ class RunStreamHandler(RunHandlerBase):
             run, body = await self.create_run(thread_id, waits=True)
             await self.send_events(
                 run,
-                self.resources.runs.stream(run, after="0", modes=None),
+                self.resources.runs.pages(run, after="0", modes=None),
                 stateless=thread_id is None,
                 cancel_on_disconnect=body.on_disconnect == "cancel",
             )
@@ -156,14 +165,16 @@ class RunWaitHandler(RunHandlerBase):
 
     @authenticated
     async def post(self, thread_id: UUID | None = None) -> None:
+        run_id = new_id()
         with self.long_answer():
-            run, body = await self.create_run(thread_id, waits=True)
-            await self.send_result(
-                run,
-                self.resources.runs.result(run),
-                stateless=thread_id is None,
-                cancel_on_disconnect=body.on_disconnect == "cancel",
-            )
+            async with self.resources.runs.expected(run_id) as expected:
+                run, body = await self.create_run(thread_id, waits=True, run_id=run_id)
+                await self.send_result(
+                    run,
+                    self.resources.runs.encoded_result(run, expected=expected),
+                    stateless=thread_id is None,
+                    cancel_on_disconnect=body.on_disconnect == "cancel",
+                )
 
 
 class RunBatchHandler(RunHandlerBase):
@@ -224,22 +235,23 @@ class RunCancelHandler(RunHandlerBase):
     async def post(self, thread_id: UUID, run_id: UUID) -> None:
         action = cancel_action(self.get_query_argument("action", None))
         runs = self.resources.runs
-        run = await runs.get(thread_id, run_id)
         if not self.query_flag("wait"):
-            await runs.cancel(thread_id, run_id, action=action, wait=False)
+            await runs.cancel(thread_id, run_id, action=action)
             self.answer_empty(status=202)
             return
         with self.long_answer():
-            await runs.cancel(thread_id, run_id, action=action, wait=False)
+            run = await runs.cancel(thread_id, run_id, action=action)
             await self.send_result(run, self._ended(run), stateless=False)
 
-    async def _ended(self, run: Run) -> dict[str, Any]:
-        await self.resources.runs.result(run)
-        return {}
+    async def _ended(self, run: Run) -> bytes:
+        await self.resources.runs.encoded_result(run)
+        return b"{}"
 
 
 class JoinHandlerBase(RunHandlerBase):
     """The run of a path, with or without its thread."""
+
+    joins = True
 
     async def named_run(self, thread_id: UUID | None, run_id: UUID) -> Run:
         if thread_id is None:
@@ -258,7 +270,7 @@ class RunJoinHandler(JoinHandlerBase):
         with self.long_answer():
             await self.send_result(
                 run,
-                self.resources.runs.result(run),
+                self.resources.runs.encoded_result(run),
                 stateless=False,
                 cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
             )
@@ -277,7 +289,7 @@ class RunJoinStreamHandler(JoinHandlerBase):
         with self.long_answer():
             await self.send_events(
                 run,
-                self.resources.runs.stream(run, after=after, modes=modes),
+                self.resources.runs.pages(run, after=after, modes=modes),
                 stateless=thread_id is None,
                 cancel_on_disconnect=self.query_flag("cancel_on_disconnect"),
             )

@@ -8,6 +8,9 @@ from typing import Any
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from lgnb.errors import AccessDenied
+
+from ..refusals import Refusal, refusal
 from ..streaming import ClientGone, send_bounded
 from .long_answers import LongAnswerHandler
 
@@ -32,17 +35,18 @@ class SocketHandler(LongAnswerHandler, WebSocketHandler):  # pyright: ignore[rep
         """Refuse as always, but tell a browser why: it cannot read the status of a refused upgrade."""
         try:
             await super().prepare()
-        except HTTPError as error:
-            if not (self.is_upgrade and "Origin" in self.request.headers) or error.status_code not in (401, 403):
+        except (HTTPError, AccessDenied) as error:
+            refused = refusal(error, status=500, request_id=self.request_id)
+            if not (self.is_upgrade and "Origin" in self.request.headers) or refused.status not in (401, 403):
                 raise
-            self._refusal = error
+            self._refusal = refused
             await WebSocketHandler.get(self)
 
     async def open(self, *args: Any) -> None:
         """The socket is there: serve it until either side has enough."""
-        refusal: HTTPError | None = getattr(self, "_refusal", None)
-        if refusal is not None:
-            self.close(4000 + refusal.status_code, (refusal.log_message or "")[:100])
+        refused: Refusal | None = getattr(self, "_refusal", None)
+        if refused is not None:
+            self.close(4000 + refused.status, refused.detail[:100])
             return
         self._frames: asyncio.Queue[str | bytes] = asyncio.Queue(_MOST_WAITING)
         self._serving = asyncio.ensure_future(self.serve(*args))

@@ -1,16 +1,19 @@
-"""The server itself: is it up, what is it, how busy is it, and its reference. No credentials are needed for these."""
+"""The server itself: is it up, how busy is it, what changes, and its reference. Most need no credentials."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
+from tornado.web import authenticated
 
 from lgnb.errors import InvalidRequest, NotReady
 
+from .. import sse
 from ..metrics import as_text, requests_total
 from ..reference import html_page, merged, openapi
 from .base import LgnbHandler
+from .long_answers import LongAnswerHandler
 
 
 class OkHandler(LgnbHandler):
@@ -41,7 +44,25 @@ class OkHandler(LgnbHandler):
 class InfoHandler(LgnbHandler):
     @allow_unauthenticated
     async def get(self) -> None:
-        self.answer(await self.resources.system.info())
+        info = await self.resources.system.info()
+        info["lgnb"] = {**info.get("lgnb", {}), "instance": self.host.instance}
+        self.answer(info)
+
+
+class WorkersHandler(LgnbHandler):
+    @authenticated
+    async def get(self) -> None:
+        self.answer(await self.resources.system.workers())
+
+
+class ChangesHandler(LongAnswerHandler):
+    @authenticated
+    async def get(self) -> None:
+        if self.request.method == "HEAD":
+            self.set_header("Content-Type", sse.HEADERS["Content-Type"])
+            return
+        async with self.resources.changes.following() as events:
+            await self.send_endless(events)
 
 
 class MetricsHandler(LgnbHandler):
@@ -63,8 +84,9 @@ class MetricsHandler(LgnbHandler):
 class OpenApiHandler(LgnbHandler):
     @allow_unauthenticated
     def get(self) -> None:
-        application = self.host.application
-        self.answer(merged(openapi(self._table()), application.openapi() if application else None))
+        module, application = self.host.module, self.host.application
+        ours = openapi(self._table(), module.section.openapi if module else None)
+        self.answer(merged(ours, application.openapi() if application else None))
 
     def _table(self) -> Any:
         from ..routes import enabled_routes  # deferred: the table names this handler

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 from tornado.web import authenticated
 
-from lgnb.errors import InvalidRequest
+from lgnb.errors import InvalidRequest, ThreadNotFound
+from lgnb.json_encoding import encode
+from lgnb.models.streams import StreamEvent
 
 from .. import sse
 from .long_answers import LongAnswerHandler
@@ -29,8 +32,16 @@ class ThreadStreamHandler(LongAnswerHandler):
             self.set_header("Content-Type", sse.HEADERS["Content-Type"])
             return
         streams = self.resources.thread_streams
-        async with streams.following(thread_id, after=after, modes=modes or ["run_modes"]) as events:
-            await self.send_endless(events)
+        try:
+            async with streams.following(thread_id, after=after, modes=modes or ["run_modes"]) as events:
+                await self.send_endless(events)
+        except ThreadNotFound as error:
+            await self.send_endless(_only(error))
+
+
+async def _only(error: ThreadNotFound) -> AsyncGenerator[StreamEvent]:
+    """This stream is told what is wrong in an event: its status is 200 whatever the thread."""
+    yield StreamEvent("error", encode({"error": type(error).__name__, "message": f"404: {error}"}))
 
 
 def place_of(text: str) -> str | None:

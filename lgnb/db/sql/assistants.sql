@@ -5,6 +5,17 @@
 SELECT assistant_id, graph_id, config, context, metadata, name, created_at, updated_at, version, description
 FROM assistants
 WHERE assistant_id = %(assistant_id)s
+    /* AND visible(metadata) */
+
+-- assistant_to_run --
+-- One assistant by id, and why its graph could not be loaded, if so.
+SELECT
+    a.assistant_id, a.graph_id, a.config, a.context, a.metadata, a.name, a.created_at, a.updated_at, a.version,
+    a.description, g.failure
+FROM assistants AS a
+LEFT JOIN graphs AS g USING (graph_id)
+WHERE a.assistant_id = %(assistant_id)s
+    /* AND visible(a.metadata) */
 
 -- assistant_insert --
 -- Creates an assistant with its first version; an empty result means the id is taken.
@@ -40,6 +51,7 @@ WITH numbered AS (
         updated_at = now()
     FROM numbered
     WHERE a.assistant_id = %(assistant_id)s
+        /* AND visible(a.metadata) */
     RETURNING a.assistant_id, a.graph_id, a.config, a.context, a.metadata, a.name, a.created_at, a.updated_at,
         a.version, a.description
 ), versioned AS (
@@ -56,12 +68,14 @@ FROM updated
 SELECT assistant_id
 FROM assistants
 WHERE assistant_id = %(assistant_id)s
+    /* AND visible(metadata) */
 FOR UPDATE
 
 -- assistant_delete --
 -- Deletes an assistant; its versions and crons go with it.
 DELETE FROM assistants
 WHERE assistant_id = %(assistant_id)s
+    /* AND visible(metadata) */
 RETURNING assistant_id
 
 -- assistant_versions_page --
@@ -70,6 +84,9 @@ SELECT assistant_id, graph_id, config, context, metadata, name, created_at, vers
 FROM assistant_versions
 WHERE assistant_id = %(assistant_id)s
     AND metadata @> %(metadata)s
+    /* AND EXISTS (
+        SELECT 1 FROM assistants a WHERE a.assistant_id = assistant_versions.assistant_id AND visible(a.metadata)
+    ) */
 ORDER BY version DESC
 LIMIT %(limit)s
 OFFSET %(offset)s
@@ -80,7 +97,7 @@ UPDATE assistants a
 SET graph_id = v.graph_id,
     config = v.config,
     context = v.context,
-    metadata = v.metadata,
+    metadata = v.metadata || %(metadata)s::jsonb,
     name = v.name,
     description = v.description,
     version = v.version,
@@ -89,5 +106,6 @@ FROM assistant_versions v
 WHERE a.assistant_id = %(assistant_id)s
     AND v.assistant_id = a.assistant_id
     AND v.version = %(version)s
+    /* AND visible(a.metadata) */
 RETURNING a.assistant_id, a.graph_id, a.config, a.context, a.metadata, a.name, a.created_at, a.updated_at,
     a.version, a.description

@@ -20,11 +20,15 @@ WITH held AS (
     UNION ALL
     SELECT 1 FROM held
 ), put_values AS (
-    INSERT INTO checkpoint_values (thread_id, checkpoint_ns, channel, version, type, value)
-    SELECT %(thread_id)s::uuid, %(checkpoint_ns)s::text, v.channel, v.version, v.type, v.value
+    INSERT INTO checkpoint_values (thread_id, checkpoint_ns, channel, version, type, value, lineage, part)
+    SELECT
+        %(thread_id)s::uuid, %(checkpoint_ns)s::text, v.channel, v.version, v.type,
+        CASE WHEN v.type <> '' THEN v.value END, nullif(v.lineage, ''), v.part
     FROM fence
-    CROSS JOIN unnest(%(channels)s::text[], %(versions)s::text[], %(types)s::text[], %(values)b::bytea[])
-        AS v (channel, version, type, value)
+    CROSS JOIN unnest(
+        %(channels)s::text[], %(versions)s::text[], %(types)s::text[], %(values)b::bytea[], %(lineages)s::text[],
+        %(parts)s::integer[]
+    ) AS v (channel, version, type, value, lineage, part)
     -- Versions are never reused, so a conflict is the same write come twice.
     ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
 ), put_checkpoint AS (
@@ -114,19 +118,46 @@ WITH held AS (
 SELECT count(*) FROM fence;
 
 -- checkpoint_get --
--- One checkpoint with its values and pending writes, in one round trip.
+-- One checkpoint, or the newest of the namespace, with its values part by part and its pending writes.
 SELECT
     c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.created_at, c.checkpoint, c.metadata,
     c.inline_channels, c.inline_types, c.inline_values,
-    v.channels, v.types, v.blobs,
+    t.next, t.tasks, t.channels AS task_channels, t.is_single, t.defaults,
+    v.channels, v.types, v.blobs, v.lineages, v.parts, v.can_grow,
     w.task_ids, w.task_paths, w.idxs, w.write_channels, w.write_types, w.write_blobs
 FROM checkpoints AS c
+LEFT JOIN checkpoint_tasks AS t USING (thread_id, checkpoint_ns, checkpoint_id)
 CROSS JOIN LATERAL (
-    SELECT array_agg(v.channel) AS channels, array_agg(v.type) AS types, array_agg(v.value) AS blobs
+    SELECT
+        array_agg(v.channel ORDER BY v.channel, p.part) AS channels,
+        array_agg(p.type ORDER BY v.channel, p.part) AS types,
+        array_agg(p.value ORDER BY v.channel, p.part) AS blobs,
+        array_agg(coalesce(v.lineage, v.version) ORDER BY v.channel, p.part) AS lineages,
+        array_agg(v.part ORDER BY v.channel, p.part) AS parts,
+        array_agg(NOT EXISTS (
+            SELECT 1 FROM checkpoint_values AS later
+            WHERE later.thread_id = c.thread_id AND later.checkpoint_ns = c.checkpoint_ns
+                AND later.channel = v.channel AND later.lineage = coalesce(v.lineage, v.version)
+                AND later.value IS NOT NULL AND later.part > v.part
+        ) ORDER BY v.channel, p.part) AS can_grow
     FROM jsonb_each_text(c.checkpoint -> 'channel_versions') AS seen (channel, version)
     JOIN checkpoint_values AS v
         ON v.thread_id = c.thread_id AND v.checkpoint_ns = c.checkpoint_ns
         AND v.channel = seen.channel AND v.version = seen.version
+    CROSS JOIN LATERAL (
+        SELECT v.type, v.value, 0 AS part WHERE v.lineage IS NULL
+        UNION ALL
+        SELECT whole.type, whole.value, 0
+        FROM checkpoint_values AS whole
+        WHERE whole.thread_id = c.thread_id AND whole.checkpoint_ns = c.checkpoint_ns
+            AND whole.channel = v.channel AND whole.version = v.lineage
+        UNION ALL
+        SELECT tail.type, tail.value, tail.part
+        FROM checkpoint_values AS tail
+        WHERE tail.thread_id = c.thread_id AND tail.checkpoint_ns = c.checkpoint_ns
+            AND tail.channel = v.channel AND tail.lineage = v.lineage
+            AND tail.value IS NOT NULL AND tail.part <= v.part
+    ) AS p
 ) AS v
 CROSS JOIN LATERAL (
     SELECT
@@ -146,56 +177,45 @@ CROSS JOIN LATERAL (
 ) AS w
 WHERE c.thread_id = %(thread_id)s
     AND c.checkpoint_ns = %(checkpoint_ns)s
-    AND c.checkpoint_id = %(checkpoint_id)s;
-
--- checkpoint_find_latest --
--- The newest checkpoint of a namespace, in the same shape as checkpoint_get.
-SELECT
-    c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.created_at, c.checkpoint, c.metadata,
-    c.inline_channels, c.inline_types, c.inline_values,
-    v.channels, v.types, v.blobs,
-    w.task_ids, w.task_paths, w.idxs, w.write_channels, w.write_types, w.write_blobs
-FROM (
-    SELECT
-        thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, created_at, checkpoint, metadata,
-        inline_channels, inline_types, inline_values
-    FROM checkpoints
-    WHERE thread_id = %(thread_id)s AND checkpoint_ns = %(checkpoint_ns)s
-    ORDER BY checkpoint_id DESC
-    LIMIT 1
-) AS c
-CROSS JOIN LATERAL (
-    SELECT array_agg(v.channel) AS channels, array_agg(v.type) AS types, array_agg(v.value) AS blobs
-    FROM jsonb_each_text(c.checkpoint -> 'channel_versions') AS seen (channel, version)
-    JOIN checkpoint_values AS v
-        ON v.thread_id = c.thread_id AND v.checkpoint_ns = c.checkpoint_ns
-        AND v.channel = seen.channel AND v.version = seen.version
-) AS v
-CROSS JOIN LATERAL (
-    SELECT
-        array_agg(w.task_id ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS task_ids,
-        array_agg(w.task_path ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS task_paths,
-        array_agg(w.idx ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS idxs,
-        array_agg(w.channel ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_channels,
-        array_agg(w.type ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_types,
-        array_agg(w.value ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_blobs
-    FROM (
-        SELECT DISTINCT ON (p.task_id, p.idx) p.task_id, p.task_path, p.idx, p.channel, p.type, p.value
-        FROM checkpoint_writes AS p
-        WHERE p.thread_id = c.thread_id AND p.checkpoint_ns = c.checkpoint_ns
-            AND p.checkpoint_id = c.checkpoint_id
-        ORDER BY p.task_id, p.idx, p.written_at DESC
-    ) AS w
-) AS w;
+    AND c.checkpoint_id = coalesce(%(checkpoint_id)s::uuid, (
+        SELECT checkpoint_id FROM checkpoints
+        WHERE thread_id = %(thread_id)s AND checkpoint_ns = %(checkpoint_ns)s
+        ORDER BY checkpoint_id DESC
+        LIMIT 1
+    ));
 
 -- checkpoint_list_values --
--- The values of a page of checkpoints, each version once.
-SELECT v.thread_id, v.checkpoint_ns, v.channel, v.version, v.type, v.value
-FROM unnest(%(thread_ids)s::uuid[], %(namespaces)s::text[], %(channels)s::text[], %(versions)s::text[])
-    AS seen (thread_id, checkpoint_ns, channel, version)
-JOIN checkpoint_values AS v
-    ON v.thread_id = seen.thread_id AND v.checkpoint_ns = seen.checkpoint_ns
-    AND v.channel = seen.channel AND v.version = seen.version;
+-- The values of a page of checkpoints, each version once, and the parts of those that are lists, each part once.
+-- A row without a version is a part.
+WITH wanted AS (
+    SELECT v.thread_id, v.checkpoint_ns, v.channel, v.version, v.lineage, v.part, v.type, v.value
+    FROM unnest(%(thread_ids)s::uuid[], %(namespaces)s::text[], %(channels)s::text[], %(versions)s::text[])
+        AS seen (thread_id, checkpoint_ns, channel, version)
+    JOIN checkpoint_values AS v
+        ON v.thread_id = seen.thread_id AND v.checkpoint_ns = seen.checkpoint_ns
+        AND v.channel = seen.channel AND v.version = seen.version
+), longest AS (
+    SELECT thread_id, checkpoint_ns, channel, lineage, max(part) AS part
+    FROM wanted
+    WHERE lineage IS NOT NULL
+    GROUP BY thread_id, checkpoint_ns, channel, lineage
+)
+SELECT thread_id, checkpoint_ns, channel, version, lineage, part, type, CASE WHEN lineage IS NULL THEN value END AS value
+FROM wanted
+UNION ALL
+SELECT l.thread_id, l.checkpoint_ns, l.channel, NULL, l.lineage, 0, whole.type, whole.value
+FROM longest AS l
+JOIN checkpoint_values AS whole
+    ON whole.thread_id = l.thread_id AND whole.checkpoint_ns = l.checkpoint_ns
+    AND whole.channel = l.channel AND whole.version = l.lineage
+UNION ALL
+SELECT l.thread_id, l.checkpoint_ns, l.channel, NULL, l.lineage, tail.part, tail.type, tail.value
+FROM longest AS l
+JOIN checkpoint_values AS tail
+    ON tail.thread_id = l.thread_id AND tail.checkpoint_ns = l.checkpoint_ns
+    AND tail.channel = l.channel AND tail.lineage = l.lineage
+    AND tail.value IS NOT NULL AND tail.part <= l.part
+ORDER BY part;
 
 -- checkpoint_list_writes --
 -- The pending writes of a page of checkpoints, in the order in which a superstep applies them.
@@ -215,7 +235,7 @@ ORDER BY w.task_path COLLATE "C", w.task_id, w.idx;
 
 -- checkpoint_delta_history --
 -- For each channel the writes on the way from a checkpoint up to the nearest ancestor that stored its value,
--- oldest first, and that value. kind is 'write' or 'seed'.
+-- oldest first, and that value. kind is 'write', 'seed' for a value, or 'place' for its version in the place of type.
 WITH RECURSIVE walk AS (
     SELECT c.parent_checkpoint_id AS checkpoint_id, 1 AS depth, %(channels)s::text[] AS channels
     FROM checkpoints AS c
@@ -254,7 +274,7 @@ JOIN checkpoint_writes AS w
     ON w.thread_id = %(thread_id)s::uuid AND w.checkpoint_ns = %(checkpoint_ns)s::text
     AND w.checkpoint_id = steps.checkpoint_id AND w.channel = ANY (steps.channels)
 UNION ALL
-SELECT 'seed', steps.depth, v.channel, v.type, v.value, NULL, '', 0
+SELECT 'place', steps.depth, v.channel, v.version, NULL, NULL, '', 0
 FROM steps
 JOIN checkpoints AS c
     ON c.thread_id = %(thread_id)s::uuid AND c.checkpoint_ns = %(checkpoint_ns)s::text
@@ -342,7 +362,7 @@ WITH RECURSIVE marked AS (
             WHERE needed.thread_id = c.thread_id AND needed.checkpoint_ns = c.checkpoint_ns
                 AND needed.checkpoint_id = c.checkpoint_id
         )
-    RETURNING c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.checkpoint -> 'channel_versions' AS versions
+    RETURNING c.thread_id, c.checkpoint_ns, c.checkpoint_id
 ), dropped_writes AS (
     DELETE FROM checkpoint_writes AS w
     USING dropped
@@ -362,12 +382,8 @@ WITH RECURSIVE marked AS (
     USING dropped
     WHERE t.thread_id = dropped.thread_id AND t.checkpoint_ns = dropped.checkpoint_ns
         AND t.checkpoint_id = dropped.checkpoint_id
-), freed AS (
-    SELECT dropped.thread_id, dropped.checkpoint_ns, seen.channel, seen.version
-    FROM dropped
-    CROSS JOIN LATERAL jsonb_each_text(dropped.versions) AS seen (channel, version)
-    EXCEPT
-    SELECT c.thread_id, c.checkpoint_ns, seen.channel, seen.version
+), used AS (
+    SELECT DISTINCT c.thread_id, c.checkpoint_ns, seen.channel, seen.version
     FROM place
     JOIN checkpoints AS c USING (thread_id, checkpoint_ns)
     CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS seen (channel, version)
@@ -376,11 +392,30 @@ WITH RECURSIVE marked AS (
         WHERE dropped.thread_id = c.thread_id AND dropped.checkpoint_ns = c.checkpoint_ns
             AND dropped.checkpoint_id = c.checkpoint_id
     )
+), used_parts AS (
+    -- What the values that stay are made of, also where no checkpoint shows those parts alone any more.
+    SELECT v.thread_id, v.checkpoint_ns, v.channel, v.lineage, max(v.part) AS part
+    FROM used
+    JOIN checkpoint_values AS v USING (thread_id, checkpoint_ns, channel, version)
+    WHERE v.lineage IS NOT NULL
+    GROUP BY v.thread_id, v.checkpoint_ns, v.channel, v.lineage
 ), dropped_values AS (
     DELETE FROM checkpoint_values AS v
-    USING freed
-    WHERE v.thread_id = freed.thread_id AND v.checkpoint_ns = freed.checkpoint_ns
-        AND v.channel = freed.channel AND v.version = freed.version
+    USING place
+    WHERE v.thread_id = place.thread_id AND v.checkpoint_ns = place.checkpoint_ns
+        AND NOT EXISTS (
+            SELECT 1 FROM used
+            WHERE used.thread_id = v.thread_id AND used.checkpoint_ns = v.checkpoint_ns
+                AND used.channel = v.channel AND used.version = v.version
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM used_parts
+            WHERE used_parts.thread_id = v.thread_id AND used_parts.checkpoint_ns = v.checkpoint_ns
+                AND used_parts.channel = v.channel AND (
+                    used_parts.lineage = v.version
+                    OR (used_parts.lineage = v.lineage AND v.value IS NOT NULL AND v.part <= used_parts.part)
+                )
+        )
 ), severed AS (
     UPDATE checkpoints AS c
     SET parent_checkpoint_id = NULL
@@ -401,8 +436,8 @@ SELECT count(*) FROM dropped;
 -- checkpoint_copy_thread --
 -- Give a new thread all that another one saved. The copies belong to no run: rolling back the run must not touch them.
 WITH copied_values AS (
-    INSERT INTO checkpoint_values (thread_id, checkpoint_ns, channel, version, type, value)
-    SELECT %(target_thread_id)s::uuid, checkpoint_ns, channel, version, type, value
+    INSERT INTO checkpoint_values (thread_id, checkpoint_ns, channel, version, type, value, lineage, part)
+    SELECT %(target_thread_id)s::uuid, checkpoint_ns, channel, version, type, value, lineage, part
     FROM checkpoint_values
     WHERE thread_id = %(source_thread_id)s::uuid
     ON CONFLICT DO NOTHING
@@ -494,7 +529,7 @@ WITH RECURSIVE head AS (
             WHERE kept.thread_id = c.thread_id AND kept.checkpoint_ns = c.checkpoint_ns
                 AND kept.checkpoint_id = c.checkpoint_id
         )
-    RETURNING c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.checkpoint -> 'channel_versions' AS versions
+    RETURNING c.thread_id, c.checkpoint_ns, c.checkpoint_id
 ), dropped_writes AS (
     DELETE FROM checkpoint_writes AS w
     USING dropped
@@ -511,20 +546,38 @@ WITH RECURSIVE head AS (
             WHERE kept.thread_id = t.thread_id AND kept.checkpoint_ns = t.checkpoint_ns
                 AND kept.checkpoint_id = t.checkpoint_id
         )
-), freed AS (
-    SELECT dropped.thread_id, dropped.checkpoint_ns, seen.channel, seen.version
-    FROM dropped
-    CROSS JOIN LATERAL jsonb_each_text(dropped.versions) AS seen (channel, version)
-    EXCEPT
-    SELECT c.thread_id, c.checkpoint_ns, seen.channel, seen.version
+), used AS (
+    SELECT DISTINCT c.thread_id, c.checkpoint_ns, seen.channel, seen.version
     FROM kept
     JOIN checkpoints AS c USING (thread_id, checkpoint_ns, checkpoint_id)
     CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS seen (channel, version)
+), used_parts AS (
+    -- What the values that stay are made of, also where no checkpoint shows those parts alone any more.
+    SELECT v.thread_id, v.checkpoint_ns, v.channel, v.lineage, max(v.part) AS part
+    FROM used
+    JOIN checkpoint_values AS v USING (thread_id, checkpoint_ns, channel, version)
+    WHERE v.lineage IS NOT NULL
+    GROUP BY v.thread_id, v.checkpoint_ns, v.channel, v.lineage
 ), dropped_values AS (
     DELETE FROM checkpoint_values AS v
-    USING freed
-    WHERE v.thread_id = freed.thread_id AND v.checkpoint_ns = freed.checkpoint_ns
-        AND v.channel = freed.channel AND v.version = freed.version
+    WHERE v.thread_id = ANY (%(thread_ids)s::uuid[])
+        -- A namespace whose first checkpoint is being saved right now has no head yet.
+        AND EXISTS (
+            SELECT 1 FROM head WHERE head.thread_id = v.thread_id AND head.checkpoint_ns = v.checkpoint_ns
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM used
+            WHERE used.thread_id = v.thread_id AND used.checkpoint_ns = v.checkpoint_ns
+                AND used.channel = v.channel AND used.version = v.version
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM used_parts
+            WHERE used_parts.thread_id = v.thread_id AND used_parts.checkpoint_ns = v.checkpoint_ns
+                AND used_parts.channel = v.channel AND (
+                    used_parts.lineage = v.version
+                    OR (used_parts.lineage = v.lineage AND v.value IS NOT NULL AND v.part <= used_parts.part)
+                )
+        )
 ), severed AS (
     UPDATE checkpoints AS c
     SET parent_checkpoint_id = NULL
@@ -548,15 +601,18 @@ SELECT 'checkpoints' AS kind, NULL AS channel, count(*) AS rows,
     ), 0)::bigint AS bytes
 FROM checkpoints
 WHERE thread_id = %(thread_id)s
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = %(thread_id)s AND visible(t.metadata)) */
 UNION ALL
 SELECT 'values', channel, count(*), sum(octet_length(value))::bigint
 FROM checkpoint_values
 WHERE thread_id = %(thread_id)s
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = %(thread_id)s AND visible(t.metadata)) */
 GROUP BY channel
 UNION ALL
 SELECT 'writes', NULL, count(*), coalesce(sum(octet_length(value)), 0)::bigint
 FROM checkpoint_writes
-WHERE thread_id = %(thread_id)s;
+WHERE thread_id = %(thread_id)s
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = %(thread_id)s AND visible(t.metadata)) */;
 
 -- checkpoint_has_run --
 -- Whether a run has saved a checkpoint of the root graph.

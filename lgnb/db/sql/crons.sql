@@ -19,6 +19,7 @@ SELECT cron_id, assistant_id, thread_id, user_id, end_time, schedule, timezone, 
     on_run_completed, enabled, created_at, updated_at
 FROM crons
 WHERE cron_id = %(cron_id)s
+    /* AND visible(metadata) */
 
 -- cron_lock --
 -- One cron, locked against ticks and other changes until the transaction ends.
@@ -26,6 +27,7 @@ SELECT cron_id, assistant_id, thread_id, user_id, end_time, schedule, timezone, 
     on_run_completed, enabled, created_at, updated_at
 FROM crons
 WHERE cron_id = %(cron_id)s
+    /* AND visible(metadata) */
 FOR UPDATE
 
 -- cron_update --
@@ -48,6 +50,7 @@ RETURNING cron_id, assistant_id, thread_id, user_id, end_time, schedule, timezon
 -- Deletes a cron; runs that it has created stay.
 DELETE FROM crons
 WHERE cron_id = %(cron_id)s
+    /* AND visible(metadata) */
 RETURNING cron_id
 
 -- cron_due --

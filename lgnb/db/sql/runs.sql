@@ -6,6 +6,7 @@ SELECT run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_stra
 FROM runs
 WHERE run_id = %(run_id)s
     AND thread_id = %(thread_id)s
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = runs.thread_id AND visible(t.metadata)) */
 
 -- run_find --
 -- One run by its id alone.
@@ -19,6 +20,7 @@ SELECT run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_stra
 FROM runs
 WHERE thread_id = %(thread_id)s
     AND (%(status)s::text IS NULL OR status = %(status)s)
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = runs.thread_id AND visible(t.metadata)) */
 ORDER BY created_at DESC, run_id DESC
 LIMIT %(limit)s
 OFFSET %(offset)s
@@ -31,6 +33,22 @@ VALUES (
     clock_timestamp() + make_interval(secs => %(after_seconds)s::double precision)
 )
 RETURNING run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_strategy, created_at, updated_at
+
+-- run_insert_on_new_thread --
+-- Accepts a run together with a thread of its own. Both rows or none: one statement is one transaction.
+WITH thread AS (
+    INSERT INTO threads (thread_id, metadata, config, status, ttl_minutes, ttl_strategy, expires_at)
+    VALUES (
+        %(thread_id)s, %(thread_metadata)s, %(thread_config)s, 'busy', %(ttl_minutes)s, %(ttl_strategy)s,
+        now() + make_interval(secs => %(ttl_minutes)s::double precision * 60)
+    )
+)
+INSERT INTO runs (run_id, thread_id, assistant_id, graph_id, metadata, kwargs, multitask_strategy, created_at)
+VALUES (
+    %(run_id)s, %(thread_id)s, %(assistant_id)s, %(graph_id)s, %(metadata)s, %(kwargs)s, %(multitask_strategy)s,
+    clock_timestamp() + make_interval(secs => %(after_seconds)s::double precision)
+)
+RETURNING created_at, updated_at
 
 -- run_in_flight --
 -- Pending and running runs of a thread, locked.
@@ -119,6 +137,67 @@ WHERE run_id = %(run_id)s
     AND status = 'running'
 RETURNING run_id
 
+-- run_finish_temporary --
+-- Ends an attempt of a temporary run: what its caller is told stays, the thread goes and the run with it. The thread
+-- is locked before the run; an empty result means the lease was lost and nothing was changed.
+WITH held AS (
+    SELECT r.run_id, r.thread_id
+    FROM threads AS t
+    JOIN runs AS r ON r.thread_id = t.thread_id
+    WHERE t.thread_id = %(thread_id)s
+        AND r.run_id = %(run_id)s
+        AND r.attempt = %(attempt)s
+        AND r.status = 'running'
+    FOR UPDATE OF t, r
+), told AS (
+    INSERT INTO run_results (run_id, thread_id, status, result)
+    SELECT run_id, thread_id, %(status)s, %(result)s
+    FROM held
+    ON CONFLICT (run_id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.result, created_at = now()
+)
+DELETE FROM threads AS t
+USING held
+WHERE t.thread_id = held.thread_id
+RETURNING held.run_id
+
+-- run_finish_on_thread --
+-- Ends an attempt: the run, what its caller is told, and the thread, whose lock the transaction holds already. An
+-- empty result means the lease was lost and nothing was changed; else it is the status of the thread.
+WITH finished AS (
+    UPDATE runs
+    SET status = %(status)s,
+        worker_id = NULL,
+        ended_at = now(),
+        updated_at = now()
+    WHERE run_id = %(run_id)s
+        AND attempt = %(attempt)s
+        AND status = 'running'
+    RETURNING run_id, thread_id
+), told AS (
+    INSERT INTO run_results (run_id, thread_id, status, result)
+    SELECT run_id, thread_id, %(status)s, %(result)s
+    FROM finished
+    ON CONFLICT (run_id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.result, created_at = now()
+)
+UPDATE threads AS t
+SET status = CASE
+        WHEN EXISTS (
+            SELECT 1 FROM runs AS r
+            WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running') AND r.run_id <> finished.run_id
+        ) THEN 'busy'
+        ELSE %(thread_status)s
+    END,
+    "values" = CASE WHEN %(has_state)s THEN %(values)s ELSE t."values" END,
+    interrupts = CASE WHEN %(has_state)s THEN %(interrupts)s ELSE t.interrupts END,
+    state = CASE WHEN %(has_state)s THEN %(state)s ELSE t.state END,
+    error = %(error)s,
+    metadata = t.metadata || %(thread_metadata)s,
+    updated_at = now(),
+    state_updated_at = CASE WHEN %(has_state)s THEN now() ELSE t.state_updated_at END
+FROM finished
+WHERE t.thread_id = finished.thread_id
+RETURNING t.status
+
 -- run_return --
 -- Gives claimed runs back in good order: pending again, the attempt uncounted.
 UPDATE runs
@@ -190,6 +269,7 @@ WHERE status = ANY(%(statuses)s)
     AND (%(thread_id)s::uuid IS NULL OR thread_id = %(thread_id)s)
     AND (%(run_ids)s::uuid[] IS NULL OR run_id = ANY(%(run_ids)s))
     AND (%(assistant_id)s::uuid IS NULL OR assistant_id = %(assistant_id)s)
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = runs.thread_id AND visible(t.metadata)) */
 ORDER BY created_at, run_id
 
 -- run_watch --
@@ -246,11 +326,11 @@ INSERT INTO run_results (run_id, thread_id, status, result)
 VALUES (%(run_id)s, %(thread_id)s, %(status)s, %(result)s)
 ON CONFLICT (run_id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.result, created_at = now()
 
--- run_result_get --
--- What a waiting caller is told, if the run ended in the last minutes.
-SELECT status, result
-FROM run_results
-WHERE run_id = %(run_id)s
+-- run_told --
+-- How a run stands and what its waiting caller is told, as text; both are committed together.
+SELECT
+    (SELECT status FROM runs WHERE run_id = %(run_id)s) AS status,
+    (SELECT result::text FROM run_results WHERE run_id = %(run_id)s) AS result
 
 -- run_result_purge --
 -- Forgets results nobody can be waiting for any more.

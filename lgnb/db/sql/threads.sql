@@ -5,10 +5,19 @@
 SELECT thread_id, created_at, updated_at, state_updated_at, metadata, config, status, "values", interrupts, error
 FROM threads
 WHERE thread_id = %(thread_id)s
+    /* AND visible(metadata) */
 
 -- thread_lock --
 -- One thread, locked against every other writer until the transaction ends.
 SELECT thread_id, created_at, updated_at, state_updated_at, metadata, config, status, "values", interrupts, error
+FROM threads
+WHERE thread_id = %(thread_id)s
+    /* AND visible(metadata) */
+FOR UPDATE
+
+-- thread_take_lock --
+-- The same lock, without reading the thread.
+SELECT 1
 FROM threads
 WHERE thread_id = %(thread_id)s
 FOR UPDATE
@@ -32,6 +41,7 @@ SET metadata = metadata || coalesce(%(metadata)s, '{}'::jsonb),
     expires_at = coalesce(now() + make_interval(secs => %(ttl_minutes)s::double precision * 60), expires_at),
     updated_at = now()
 WHERE thread_id = %(thread_id)s
+    /* AND visible(metadata) */
 RETURNING thread_id, created_at, updated_at, state_updated_at, metadata, config, status, "values", interrupts, error
 
 -- thread_ttl --
@@ -39,6 +49,7 @@ RETURNING thread_id, created_at, updated_at, state_updated_at, metadata, config,
 SELECT ttl_minutes, ttl_strategy AS strategy, expires_at
 FROM threads
 WHERE thread_id = %(thread_id)s
+    /* AND visible(metadata) */
     AND ttl_minutes IS NOT NULL
 
 -- thread_delete --
@@ -52,6 +63,7 @@ RETURNING thread_id
 SELECT thread_id
 FROM threads
 WHERE thread_id = ANY(%(thread_ids)s)
+    /* AND visible(metadata) */
 
 -- thread_delete_many --
 -- Deletes several threads.
@@ -60,10 +72,10 @@ WHERE thread_id = ANY(%(thread_ids)s)
 RETURNING thread_id
 
 -- thread_copy --
--- A new thread with the state of another; a busy thread's copy is idle or interrupted, as its state says.
+-- A new thread with the state of another, and more metadata; a busy thread's copy is idle or interrupted, as its state says.
 INSERT INTO threads (thread_id, metadata, config, status, "values", interrupts, error, state)
 SELECT
-    %(new_thread_id)s, metadata, config,
+    %(new_thread_id)s, metadata || %(metadata)s::jsonb, config,
     CASE
         WHEN status = 'busy' AND interrupts::text <> '{}' THEN 'interrupted'
         WHEN status = 'busy' THEN 'idle'
@@ -150,6 +162,7 @@ WHERE thread_id = %(thread_id)s
 SELECT status, "values", state
 FROM threads
 WHERE thread_id = %(thread_id)s
+    /* AND visible(metadata) */
 
 -- thread_of_assistant --
 -- Threads whose metadata names an assistant.

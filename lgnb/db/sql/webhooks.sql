@@ -53,6 +53,7 @@ SELECT d.delivery_id, d.run_id, d.thread_id, d.url, d.status, d.created_at,
 FROM webhook_deliveries d
 WHERE d.run_id = %(run_id)s
     AND d.thread_id = %(thread_id)s
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = %(thread_id)s AND visible(t.metadata)) */
 ORDER BY d.created_at, d.delivery_id
 
 -- webhook_send_again --
@@ -64,6 +65,7 @@ SET status = 'pending',
 WHERE run_id = %(run_id)s
     AND thread_id = %(thread_id)s
     AND status <> 'pending'
+    /* AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = %(thread_id)s AND visible(t.metadata)) */
 RETURNING delivery_id
 
 -- webhook_next_due_seconds --

@@ -117,3 +117,21 @@ ORDER BY graph_id
 SELECT failure
 FROM graphs
 WHERE graph_id = %(graph_id)s
+
+-- worker_runs --
+-- Running runs and the first pending ones, in the order of the queue.
+(
+    SELECT run_id, thread_id, graph_id, status, worker_id, attempt - returned AS attempt, created_at, started_at
+    FROM runs
+    WHERE status = 'running'
+    ORDER BY started_at
+    LIMIT %(most)s
+)
+UNION ALL
+(
+    SELECT run_id, thread_id, graph_id, status, worker_id, attempt - returned AS attempt, created_at, started_at
+    FROM runs
+    WHERE status = 'pending'
+    ORDER BY created_at, run_id
+    LIMIT %(most)s
+)

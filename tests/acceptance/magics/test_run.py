@@ -90,8 +90,8 @@ def test_an_interrupt_is_asked_and_answered(notebook: Any) -> None:
     """The question comes with the lines that answer it, and one of them continues the run."""
     asked = notebook.run("%lg run approval Send the report")
 
-    assert "approval · thread#1 · run#1 · waits for an answer" in asked.text
-    line = next(line.strip() for line in asked.text.splitlines() if '"approve"' in line)
+    assert "approval · thread#1 · run#1 · waits for an answer" in asked.drawings[-2]
+    line = next(line.strip() for line in asked.drawings[-2].splitlines() if '"approve"' in line)
     answered = notebook.run(line)
     assert "Sent to team" in answered.text
     assert notebook.value("_lg.values['outcome']") == "sent"

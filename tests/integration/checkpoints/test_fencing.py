@@ -133,7 +133,7 @@ async def test_a_take_over_waits_for_a_write_under_way(storage: PostgresStorage,
 
     async with database.transaction() as writer:
         writes = NewWrites(key=KEY, task_id=uuid4(), task_path="", run_id=running.run_id, writes=())
-        assert await CheckpointRepository(writer).put_writes(writes, fence=running)
+        assert await (await CheckpointRepository(writer).put_writes(writes, fence=running)).held()
         taking = asyncio.create_task(take_over())
         await blocked(database, writer.info.backend_pid)
         assert not taking.done()
@@ -147,7 +147,7 @@ async def test_writes_of_one_run_do_not_wait_for_each_other(
     storage: PostgresStorage, database: Database, running: Fence
 ):
     async with database.transaction() as first:
-        assert await CheckpointRepository(first).put_tasks(KEY, TASKS, fence=running)
+        assert await (await CheckpointRepository(first).put_tasks(KEY, TASKS, fence=running)).held()
         async with asyncio.timeout(5):
             await put_writes(Saver(storage, Codec(), fence=running))
 

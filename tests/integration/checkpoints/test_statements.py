@@ -42,8 +42,8 @@ async def test_every_saving_call_is_one_statement_and_loading_too(
     assert not [text for text in statements if text.upper().startswith(("BEGIN", "SET"))]
 
 
-@pytest.mark.parametrize("name", ["checkpoint_get", "checkpoint_find_latest"])
-async def test_loading_finds_everything_by_primary_keys(database: Database, storage: PostgresStorage, name: str):
+@pytest.mark.parametrize("latest", [False, True])
+async def test_loading_finds_everything_by_primary_keys(database: Database, storage: PostgresStorage, latest: bool):
     graph = graphs.linear().compile(checkpointer=Saver(storage, Codec()))
     for _ in range(3):
         await graph.ainvoke(graphs.INPUT, {"configurable": {"thread_id": str(uuid4())}})
@@ -51,14 +51,15 @@ async def test_loading_finds_everything_by_primary_keys(database: Database, stor
     async with database.transaction() as connection:
         await connection.execute("SET LOCAL enable_seqscan = off")
         cursor = await connection.execute(
-            "EXPLAIN " + query(name), {"thread_id": uuid4(), "checkpoint_ns": "", "checkpoint_id": uuid4()}
+            "EXPLAIN " + query("checkpoint_get"),
+            {"thread_id": uuid4(), "checkpoint_ns": "", "checkpoint_id": None if latest else uuid4()},
         )
         plan = "\n".join(row[0] for row in await cursor.fetchall())
 
     for key in ("checkpoints_pkey", "checkpoint_values_pkey", "checkpoint_writes_pkey"):
         assert key in plan
     assert "Seq Scan" not in plan
-    if name == "checkpoint_find_latest":
+    if latest:
         assert "Backward using checkpoints_pkey" in plan
 
 

@@ -37,14 +37,21 @@ async def contents(database: Database, thread_id: str) -> dict[str, list[Any]]:
 
 
 async def dangling(database: Database, thread_id: str) -> int:
-    """Values, writes and tasks that belong to no checkpoint, and parents that are gone."""
+    """Values and writes that belong to no checkpoint, not even as parts of one's lists, and parents that are gone."""
     async with database.connection() as connection:
         cursor = await connection.execute(
             """
-            SELECT
-                (SELECT count(*) FROM checkpoint_values v WHERE thread_id = %(id)s AND NOT EXISTS (
+            WITH used AS (
+                SELECT v.* FROM checkpoint_values v WHERE thread_id = %(id)s AND EXISTS (
                     SELECT FROM checkpoints c WHERE c.thread_id = v.thread_id AND c.checkpoint_ns = v.checkpoint_ns
-                        AND c.checkpoint -> 'channel_versions' ->> v.channel = v.version))
+                        AND c.checkpoint -> 'channel_versions' ->> v.channel = v.version)
+            )
+            SELECT
+                (SELECT count(*) FROM checkpoint_values v WHERE thread_id = %(id)s
+                    AND NOT EXISTS (
+                        SELECT FROM used u WHERE u.checkpoint_ns = v.checkpoint_ns AND u.channel = v.channel
+                            AND (u.version = v.version OR u.lineage = v.version
+                                OR (u.lineage = v.lineage AND v.part <= u.part AND v.value IS NOT NULL))))
                 + (SELECT count(*) FROM checkpoint_writes w LEFT JOIN checkpoints c
                     USING (thread_id, checkpoint_ns, checkpoint_id)
                     WHERE w.thread_id = %(id)s AND c.thread_id IS NULL)

@@ -22,12 +22,12 @@ async def test_a_client_that_never_reads_costs_bounded_memory_and_is_cut_off(
     monkeypatch.setattr(streaming, "SLOW_READER_SECONDS", 0.5)
     produced, closed = 0, asyncio.Event()
 
-    async def endless(*args: Any, **kwargs: Any) -> AsyncGenerator[StreamEvent, None]:
+    async def endless(*args: Any, **kwargs: Any) -> AsyncGenerator[list[StreamEvent], None]:
         nonlocal produced
         try:
             while True:
                 produced += 1
-                yield StreamEvent("values", b"x" * 100_000)
+                yield [StreamEvent("values", b"x" * 100_000)]
         finally:
             closed.set()
 
@@ -36,7 +36,7 @@ async def test_a_client_that_never_reads_costs_bounded_memory_and_is_cut_off(
 
     runs = type(jupyter.extension.host.resources.runs)
     monkeypatch.setattr(runs, "get", found)
-    monkeypatch.setattr(runs, "stream", endless)
+    monkeypatch.setattr(runs, "pages", endless)
     address = urlsplit(jupyter.url)
     _, writer = await asyncio.open_connection(address.hostname, address.port, limit=1024)
     key = jupyter.extension.host.keys.own

@@ -74,14 +74,13 @@ def test_values_of_variables_are_not_shown_in_the_repr(tmp_path: Path) -> None:
     assert "hush" not in repr(Project.load(path))
 
 
-def test_later_sections_are_kept_and_named_in_a_warning(tmp_path: Path) -> None:
+def test_sections_are_kept_and_those_that_nobody_honours_are_named(tmp_path: Path) -> None:
     path = write(tmp_path, {"graphs": {"a": "a:g"}, "auth": {"path": "./a.py:auth"}, "priority": {}})
 
     project = Project.load(path)
 
     assert project.auth["path"] == "./a.py:auth"
     assert project.warnings == (
-        "langgraph.json, line 5: 'auth' is not honoured yet.",
         "langgraph.json, line 8: 'priority' is not honoured: runs start in the order in which they are due.",
     )
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from lgnb_server import streaming
 from lgnb_server.sse import HEARTBEAT, frame
-from lgnb_server.streaming import ClientGone, OpenStreams, relay_events, relay_result, send_bounded
+from lgnb_server.streaming import ClientGone, OpenStreams, one_by_one, relay_events, relay_result, send_bounded
 
 from lgnb.errors import LimitReached
 from lgnb.models.streams import StreamEvent
@@ -36,7 +36,7 @@ async def test_headers_leave_before_the_first_event_and_silence_is_filled_with_h
         yield _TWO
 
     relaying = asyncio.ensure_future(
-        relay_events(events(), send=wire.send, gone=asyncio.Event(), heartbeat_seconds=0.01)
+        relay_events(one_by_one(events()), send=wire.send, gone=asyncio.Event(), heartbeat_seconds=0.01)
     )
     async with asyncio.timeout(5):
         await wire.beaten.wait()
@@ -60,7 +60,7 @@ async def test_a_client_that_leaves_ends_the_events_too() -> None:
             closed.set()
 
     with pytest.raises(ClientGone):
-        await relay_events(events(), send=Wire().send, gone=gone, heartbeat_seconds=60)
+        await relay_events(one_by_one(events()), send=Wire().send, gone=gone, heartbeat_seconds=60)
 
     assert closed.is_set()
 

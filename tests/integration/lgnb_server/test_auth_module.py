@@ -1,0 +1,130 @@
+"""An auth module in a Jupyter server: what it is asked, what a browser may do, and what happens when it cannot work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_MODULE = """
+from langgraph_sdk import Auth
+
+auth = Auth()
+
+
+@auth.authenticate
+async def authenticate(request, path):
+    name = request.cookies.get("session") or request.headers.get("x-name")
+    if name is None:
+        raise Auth.exceptions.HTTPException(401, "No name.", {"WWW-Authenticate": "Name"})
+    if name == "broken":
+        return None
+    return {"identity": name, "path": path}
+
+
+@auth.on.threads.create
+async def deny(ctx, value):
+    raise Auth.exceptions.HTTPException(429, f"{ctx.user.identity} made too many, at {ctx.user.path}.")
+
+
+@auth.on.crons
+async def senseless(ctx, value):
+    return 1
+"""
+
+
+@pytest.fixture
+def module() -> str:
+    return _MODULE
+
+
+@pytest.fixture
+def lgnb_config(lgnb_config: dict[str, Any], module: str, tmp_path: Path) -> dict[str, Any]:
+    # Not in the folder of the notebooks, where every server would find it.
+    project = tmp_path / "project"
+    project.mkdir()
+    openapi = {
+        "securitySchemes": {"name": {"type": "apiKey", "in": "header", "name": "x-name"}},
+        "security": [{"name": []}],
+        "paths": {"/own": {"get": {"summary": "Own."}}},
+    }
+    content = {"graphs": {"g": "g:g"}, "auth": {"path": "./auth.py:auth", "openapi": openapi}}
+    (project / "auth.py").write_text(module)
+    (project / "langgraph.json").write_text(json.dumps(content))
+    return lgnb_config | {"langgraph_json": str(project / "langgraph.json")}
+
+
+async def test_the_module_is_asked_and_what_it_says_is_answered(jupyter: Any) -> None:
+    http = jupyter.anonymous
+
+    refused = await http.post("/threads/search", json={})
+    assert (refused.status_code, refused.json()["detail"]) == (401, "No name.")
+    assert refused.headers["www-authenticate"] == "Name"
+    assert (await http.post("/threads/search", json={}, headers={"x-name": "a"})).json() == []
+    limited = await http.post("/threads", json={}, headers={"x-name": "a"})
+    assert (limited.status_code, limited.json()["detail"]) == (429, "a made too many, at /threads.")
+    assert (await http.post("/threads/search", json={}, headers={"x-name": "broken"})).status_code == 500
+    assert (await http.post("/runs/crons/search", json={}, headers={"x-name": "a"})).status_code == 500
+    assert (await jupyter.api.post("/threads/search", json={})).status_code == 401
+    assert (await http.get("/no-such-path")).status_code == 401
+
+
+async def test_a_foreign_page_cannot_use_the_cookie_that_a_module_accepts(jupyter: Any) -> None:
+    own = jupyter.url.split("/a%40b")[0]
+    cookie = {"Cookie": "session=alice"}
+
+    async def post(**headers: str) -> int:
+        # The fixture's client takes cookies away, so this one is put back behind it.
+        request = jupyter.api.build_request("POST", "/threads/search", json={}, headers=cookie | headers)
+        del request.headers["x-api-key"]
+        return (await jupyter.api.send(request)).status_code
+
+    assert await post() == 200
+    assert await post(Origin=own) == 200
+    assert await post(Origin="https://evil.example") in (403, 404)
+    assert await post(Origin="null") in (403, 404)
+
+
+async def test_the_reference_names_the_credentials_of_the_module(jupyter: Any) -> None:
+    document = (await jupyter.anonymous.get("/openapi.json")).json()
+
+    assert list(document["components"]["securitySchemes"]) == ["name"]
+    assert document["paths"]["/threads"]["post"]["security"] == [{"name": []}]
+    assert document["paths"]["/info"]["get"]["security"] == []
+    assert document["paths"]["/own"] == {"get": {"summary": "Own."}}
+
+
+class TestWithAModuleThatDoesNotLoad:
+    @pytest.fixture
+    def module(self) -> str:
+        return "raise RuntimeError('no key')"
+
+    async def test_everything_answers_503_with_the_reason(self, jupyter: Any) -> None:
+        reason = "auth.path './auth.py:auth' cannot be loaded: RuntimeError: no key"
+        for client in (jupyter.anonymous, jupyter.api):
+            for method, path in (("POST", "/threads/search"), ("GET", "/ok"), ("GET", "/nothing"), ("POST", "/runs")):
+                answer = await client.request(method, path, content=b"{}")
+                assert (answer.status_code, answer.json()["detail"]) == (503, reason), path
+        assert (await jupyter.anonymous.get(f"{jupyter.url.removesuffix('lgnb')}api")).status_code == 200
+
+
+class TestOwnersOnAPlainServer:
+    @pytest.fixture
+    def lgnb_config(self, lgnb_config: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in lgnb_config.items() if key != "langgraph_json"} | {"ownership": "always"}
+
+    async def test_a_key_or_a_token_names_nobody_and_owns_nothing(self, jupyter: Any) -> None:
+        bearer = {"Authorization": f"Bearer {jupyter.app.identity_provider.token}"}
+
+        assert (await jupyter.api.post("/threads", json={})).status_code == 403
+        assert (await jupyter.anonymous.post("/threads", json={}, headers=bearer)).status_code == 403
+        assert (await jupyter.anonymous.post("/threads", json={})).status_code == 401
+
+    async def test_the_key_stands_for_the_one_user_of_a_hubs_server(
+        self, jupyter: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(jupyter.extension.host.owners, "_of_server", "alice")
+
+        assert (await jupyter.api.post("/threads", json={})).json()["metadata"] == {"owner": "alice"}
