@@ -36,7 +36,7 @@ from lgnb.telemetry import passed_on
 from .. import parsing
 from ..auth.ownership import OwnerAccess, names_users
 from ..auth.requests import RequestFacts
-from ..callers import caller_of
+from ..callers import KEY_USER_NAME, caller_of
 from ..configurables import configurables_of, picked
 from ..cors import answer_headers, preflight
 from ..host import Host
@@ -59,7 +59,7 @@ _EXPOSED_HEADERS = (
 )
 _BROWSER_HEADERS = ("Origin", "Referer", "Cookie", "Sec-Fetch-Site")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_KEY_USER = User(username="lgnb", name="API key", display_name="API key", initials="K")
+_KEY_USER = User(username=KEY_USER_NAME, name="API key", display_name="API key", initials="K")
 
 M = TypeVar("M", bound=BaseModel)
 
