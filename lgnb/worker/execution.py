@@ -101,6 +101,7 @@ class Execution:
         self._values: Any = None
         self._interrupted: list[dict[str, Any]] = []
         self._saving: set[asyncio.Task[None]] = set()
+        self._unsaved: BaseException | None = None
         self._last_tasks: tuple[CheckpointKey, NextTasks] | None = None
         self._open_tasks = 0
         self._live_values: bytes | None = None
@@ -264,6 +265,7 @@ class Execution:
                 drive, transformers = self._parts, Transformers(graph)
             try:
                 async for namespace, mode, payload in drive(graph, config, options):
+                    self._raise_unsaved()
                     self._observe(graph, namespace, mode, payload)
                     if self._is_careful and self._saving:
                         await asyncio.gather(*self._saving)
@@ -279,6 +281,9 @@ class Execution:
                     self._show(await transformers.close())
                 if self._last_tasks is not None and self._saver is not None:
                     await self._saver.put_tasks(*self._last_tasks)
+                if self._saving:
+                    await asyncio.gather(*self._saving)
+                self._raise_unsaved()
             except BaseException as error:
                 if transformers is not None:
                     self._show(await transformers.close(error))
@@ -362,6 +367,16 @@ class Execution:
         else:
             self._live_values, self._live_values_saved = encode(snapshot.values), in_parts
 
+    def _saved(self, task: asyncio.Task[None]) -> None:
+        self._saving.discard(task)
+        if not task.cancelled() and self._unsaved is None:
+            self._unsaved = task.exception()
+
+    def _raise_unsaved(self) -> None:
+        """End the attempt with what kept something from being saved in the background."""
+        if self._unsaved is not None:
+            raise self._unsaved
+
     def _observe(self, graph: Pregel, namespace: tuple[str, ...], mode: str, payload: Any) -> None:
         """Keep what the ending needs, and save for readers what only the graph can tell."""
         if mode == "values" and not namespace:
@@ -382,7 +397,7 @@ class Execution:
             else:
                 task = asyncio.create_task(self._saver.put_tasks(*found))
                 self._saving.add(task)
-                task.add_done_callback(self._saving.discard)
+                task.add_done_callback(self._saved)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 
@@ -15,6 +16,7 @@ def no_fence() -> None:
     """Let outdated attempts write: whoever lost a run does not notice."""
     from lgnb.checkpoints.storage import CheckpointStorage
     from lgnb.db.runs import RunRepository
+    from lgnb.resources.leases import Leases
     from lgnb.worker.worker import Worker
 
     def unfenced(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,6 +35,17 @@ def no_fence() -> None:
         return True
 
     RunRepository.finish = finish
+    quietly = Leases._finish_quietly  # pyright: ignore[reportPrivateUsage]
+
+    async def finish_late(self: Leases, claimed: Any, outcome: Any) -> bool:
+        async with self._database.connection() as connection:  # pyright: ignore[reportPrivateUsage]
+            cursor = await connection.execute(
+                "UPDATE runs SET status = 'running' WHERE run_id = %s RETURNING attempt", (claimed.run_id,)
+            )
+            row = await cursor.fetchone()
+        return await quietly(self, replace(claimed, attempt=row[0]) if row else claimed, outcome)
+
+    Leases._finish_quietly = finish_late  # pyright: ignore[reportPrivateUsage]
     Worker._compare = lambda self, rows, asked=None: None  # pyright: ignore[reportPrivateUsage]
     Worker._lose = lambda self: self._spawn(self._begin_lease_again())  # pyright: ignore[reportPrivateUsage]
 
