@@ -28,6 +28,7 @@ class RunInFlight:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnedRun:
     run_id: UUID
+    thread_id: UUID
     graph_id: str
 
 

@@ -163,7 +163,9 @@ class Leases:
             LeaseLost: this attempt is no longer the current one; nothing was changed.
         """
         if not self._webhooks.wants(claimed.kwargs.get("webhook")):
-            if await self._finish_quietly(claimed, outcome):
+            is_awaited = await self._finish_quietly(claimed, outcome)
+            self._tell_end(claimed, outcome)
+            if is_awaited:
                 await self._ring(claimed.graph_id)
             return
         async with self._database.transaction() as connection:
@@ -243,6 +245,7 @@ class Leases:
         """
         async with self._database.connection() as connection:
             returned = await RunRepository(connection).return_unknown(worker_id, known=known, age_seconds=age_seconds)
+        self._news.tell(*(RunNews(action="returned", run_id=run.run_id, thread_id=run.thread_id) for run in returned))
         for graph_id in {run.graph_id for run in returned}:
             await self._ring(graph_id)
         return [run.run_id for run in returned]

@@ -110,6 +110,11 @@ class LgnbHandler(APIHandler):
 
     # Who is calling, and may they?
 
+    def refuse_where_callers_are_kept_apart(self, reason: str) -> None:
+        """Raises AccessDenied where what is asked for would tell one caller of another."""
+        if self.access.restricts:
+            raise AccessDenied(reason)
+
     async def prepare(self) -> None:
         self._begin_span()
         route = self._route

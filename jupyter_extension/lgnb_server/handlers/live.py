@@ -6,7 +6,7 @@ from typing import Any
 
 from tornado.web import authenticated
 
-from lgnb.errors import AccessDenied, InvalidState, LgnbError
+from lgnb.errors import InvalidState, LgnbError
 from lgnb.resources.kernel_session import KernelSession
 from lgnb.wire import Disconnected
 
@@ -18,16 +18,14 @@ from .sockets import GOING_AWAY, INTERNAL_ERROR, SocketHandler
 _PROTOCOL_ERROR = 1002
 
 
-def _refuse_where_callers_are_kept_apart(handler: LgnbHandler) -> None:
-    # A kernel sees the runs of everybody who uses its graph.
-    if handler.access.restricts:
-        raise AccessDenied("Graphs of notebooks are served only where one person uses the server.")
+# A kernel sees the runs of everybody who uses its graph.
+_APART = "Graphs of notebooks are served only where one person uses the server."
 
 
 class LiveGraphsHandler(LgnbHandler):
     @authenticated
     async def get(self) -> None:
-        _refuse_where_callers_are_kept_apart(self)
+        self.refuse_where_callers_are_kept_apart(_APART)
         self.answer(await self.resources.kernel_workers.graphs())
 
 
@@ -42,7 +40,7 @@ class KernelHandler(SocketHandler):
     async def get(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  by the decorator
         if not self.is_upgrade:
             raise InvalidState("Open a WebSocket here; %lg serve in a notebook does.")
-        _refuse_where_callers_are_kept_apart(self)
+        self.refuse_where_callers_are_kept_apart(_APART)
         with self.long_answer():
             # Returns when the socket is closed.
             await super().get()

@@ -15,6 +15,8 @@ from ..reference import html_page, merged, openapi
 from .base import LgnbHandler
 from .long_answers import LongAnswerHandler
 
+_APART = "What all workers do is shown only where one person uses the server."
+
 
 class OkHandler(LgnbHandler):
     @allow_unauthenticated
@@ -52,12 +54,14 @@ class InfoHandler(LgnbHandler):
 class WorkersHandler(LgnbHandler):
     @authenticated
     async def get(self) -> None:
+        self.refuse_where_callers_are_kept_apart(_APART)
         self.answer(await self.resources.system.workers())
 
 
 class ChangesHandler(LongAnswerHandler):
     @authenticated
     async def get(self) -> None:
+        self.refuse_where_callers_are_kept_apart(_APART)
         if self.request.method == "HEAD":
             self.set_header("Content-Type", sse.HEADERS["Content-Type"])
             return

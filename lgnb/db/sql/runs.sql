@@ -222,7 +222,7 @@ WHERE worker_id = %(worker_id)s
     AND run_id <> ALL(%(known)s)
     -- The answer to a claim of just now may still be on its way.
     AND updated_at < clock_timestamp() - make_interval(secs => %(age_seconds)s::double precision)
-RETURNING run_id, graph_id
+RETURNING run_id, thread_id, graph_id
 
 -- run_delete --
 -- Removes a run.

@@ -133,6 +133,8 @@ VISITS: dict[tuple[str, str], Visit] = {
     ("GET", "/a2a/{assistant_id}/.well-known/agent-card.json"): Visit(shows=True),
     ("GET", "/a2a/{assistant_id}/.well-known/agent.json"): Visit(shows=True),
     ("GET", "/.well-known/agent-card.json"): Visit(query={"assistant_id": "{assistant_id}"}, shows=True),
+    ("GET", "/changes"): Visit(),
+    ("GET", "/workers"): Visit(),
     ("GET", "/live"): Visit(frozenset((400,))),
     ("GET", "/live/graphs"): Visit(),
     ("PUT", "/store/items"): Visit(body={"namespace": ["alice", "diary"], "key": "k", "value": {}}),
