@@ -56,7 +56,9 @@ def route_of(method: str, path: str) -> Any:
 def note(column: str, method: str, path: str, status: int) -> None:
     """A test has called an operation; a refusal does not count, unless the operation is there to refuse."""
     if _current and (route := route_of(method, path)) and (status < 400 or status == route.status):
-        _seen[name_of(route), column].add(_current)
+        operation = name_of(route)
+        # A library that an SDK stands on may be used without it.
+        _seen[operation, OTHER if operation in WITHOUT[column] else column].add(_current)
 
 
 def _note_response(response: httpx.Response, sdk_column: str) -> None:
@@ -67,7 +69,7 @@ def _note_response(response: httpx.Response, sdk_column: str) -> None:
 
 
 def _note_socket(column: str, connection: Any) -> None:
-    # The SDK alone uses this library here; it does not say who it is.
+    # Whoever uses this library does not say who it is.
     note(column, "GET", urlsplit(connection.request.path).path, connection.response.status_code)
 
 
@@ -199,7 +201,7 @@ _NO_SDK = {
     name_of(route)
     for route in ROUTES
     if route.public
-    or route.path.startswith(("/mcp", "/a2a", "/.well-known"))
+    or route.path.startswith(("/mcp", "/a2a", "/.well-known", "/live"))
     or "webhooks" in route.path
     or (route.method, route.path)
     in {

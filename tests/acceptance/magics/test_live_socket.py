@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
@@ -233,3 +234,15 @@ async def test_a_restarted_kernel_takes_its_names_at_once(lgnb_server: Any, sdk:
         with pytest.raises(LeaseLost):
             await before.ask("beat")
         await after.ask("bye")
+
+
+async def test_the_graphs_of_kernels_are_listed_with_who_serves_them(lgnb_server: Any) -> None:
+    async with _connected(lgnb_server) as (peer, _):
+        await _begin(peer, "kernel-of-the-list")
+        await _serve(peer, "listed")
+
+        async with httpx.AsyncClient(headers={"x-api-key": lgnb_server.api_key}, trust_env=False) as http:
+            graphs = (await http.get(f"{lgnb_server.url}/live/graphs")).raise_for_status().json()
+
+    (listed,) = [graph for graph in graphs if graph["graph_id"] == "listed"]
+    assert listed["kernel"]["kernel_id"] == "kernel-of-the-list"
