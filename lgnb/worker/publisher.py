@@ -50,7 +50,9 @@ class Publisher:
         if self._sender.closed:
             return
         self._number += 1
-        self._sender.put((self._number, event, data))
+        # Tokens may wait for a moment. What a superstep brought may not: its checkpoint is being saved, and a worker
+        # that died now would leave nobody to tell of it.
+        self._sender.put((self._number, event, data), urgent=not event.startswith("messages"))
 
     async def close(self, status: str) -> None:
         """Send what is left and the end mark. Call it when the status is committed, never before."""

@@ -60,15 +60,20 @@ class BatchSender(Generic[T]):
         self._waiting: deque[T] = deque()
         self._task: asyncio.Task[None] | None = None
         self._scheduled = False
+        self._is_urgent = False
         self.closed = False
         self.outdated = False
 
-    def put(self, item: T) -> None:
-        """Queue an item; one wake-up of the service loop serves all items queued until it runs."""
+    def put(self, item: T, *, urgent: bool = True) -> None:
+        """Queue an item; one wake-up of the service loop serves all items queued until it runs.
+
+        Whatever is not `urgent` may wait until more have come.
+        """
         if self.closed:
             # A graph that was left behind may still speak; its run has ended or goes on elsewhere.
             return
         self._waiting.append(item)
+        self._is_urgent = self._is_urgent or urgent
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon_threadsafe(self._start)
@@ -101,13 +106,15 @@ class BatchSender(Generic[T]):
 
     def _start(self) -> None:
         self._scheduled = False
+        if self._collected is not None and self._is_urgent:
+            _settle(self._collected)
         if self._task is None:
             self._task = asyncio.create_task(self._send(), name="lgnb-send")
 
     async def _collect(self) -> None:
         """Let more come, unless the sender is being closed."""
         pause_seconds = self._pace.pause_seconds
-        if self.closed or not pause_seconds:
+        if self.closed or self._is_urgent or not pause_seconds:
             return
         self._collected = self._loop.create_future()
         timer = self._loop.call_later(pause_seconds, _settle, self._collected)
@@ -121,6 +128,7 @@ class BatchSender(Generic[T]):
         self._pace.begin()
         try:
             while self._waiting:
+                self._is_urgent = False
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_PER_BATCH))]
                 try:
                     if not await self._send_batch(batch):

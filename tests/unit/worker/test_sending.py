@@ -44,11 +44,26 @@ async def test_what_comes_while_many_runs_send_goes_together() -> None:
     await wire.got.wait()
 
     for number in range(1, 6):
-        sender.put(number)
+        sender.put(number, urgent=False)
         await asyncio.sleep(0)
     await sender.close()
 
     assert wire.batches == [[0], [1, 2, 3, 4, 5]]
+
+
+async def test_what_is_urgent_takes_along_what_waits() -> None:
+    wire = Wire()
+    sender = BatchSender(wire.send, loop=asyncio.get_running_loop(), pace=crowded(10_000))
+    sender.put(0)
+    await wire.got.wait()
+    wire.got.clear()
+
+    sender.put(1, urgent=False)
+    sender.put(2)
+    await asyncio.wait_for(wire.got.wait(), 5)
+
+    assert wire.batches == [[0], [1, 2]]
+    await sender.close()
 
 
 async def test_one_run_alone_never_waits_for_more() -> None:
