@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import cast
 
 from ..db.checkpoints import CheckpointRepository, Saving
 from ..db.database import Database
@@ -44,16 +45,18 @@ class SaveBatches:
         waiting = _Waiting(save, size, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if len(self._senders) < _BATCHES_AT_ONCE:
-            sender = asyncio.create_task(self._send(), name="lgnb-saves")
-            self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
+            self._senders.add(asyncio.create_task(self._send(), name="lgnb-saves"))
         return await waiting.done
 
     async def _send(self) -> None:
-        # What else this turn of the loop brings shall come along.
-        await asyncio.sleep(0)
-        while batch := self._next_batch():
-            await self._write(batch)
+        try:
+            # What else this turn of the loop brings shall come along.
+            await asyncio.sleep(0)
+            while batch := self._next_batch():
+                await self._write(batch)
+        finally:
+            # Here, not when the task is done: a save in between would find no place for a sender and wait for ever.
+            self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _next_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []

@@ -23,6 +23,10 @@ Running = Callable[..., Awaitable[dict[str, Any]]]
 ALL = ["i", "a", "b", "c"]
 
 
+# Two processes of a test run must name their tests alike.
+_NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
 async def test_a_run_in_the_background_shows_its_row(client: LangGraphClient, thread: str) -> None:
     """Pending at first; the row keeps what was asked for."""
     run = await client.runs.create(
@@ -491,14 +495,14 @@ async def test_a_run_cannot_mix_context_and_configurable(client: LangGraphClient
     ("path", "body", "status"),
     [
         ("/runs", {"assistant_id": "unknown"}, 422),
-        ("/runs", {"assistant_id": str(uuid4())}, 404),
+        ("/runs", {"assistant_id": _NOBODY}, 404),
         ("/runs", {}, 422),
         ("/runs", {"assistant_id": "steps", "stream_mode": "tools"}, 422),
         ("/runs", {"assistant_id": "steps", "multitask_strategy": "other"}, 422),
         ("/runs", {"assistant_id": "steps", "checkpoint_id": "not-a-uuid"}, 422),
-        (f"/threads/{uuid4()}/runs", {"assistant_id": "steps"}, 404),
-        (f"/threads/{uuid4()}/runs/{uuid4()}/cancel", {}, 404),
-        ("/runs/cancel", {"thread_id": str(uuid4()), "run_ids": [str(uuid4())]}, 404),
+        (f"/threads/{_NOBODY}/runs", {"assistant_id": "steps"}, 404),
+        (f"/threads/{_NOBODY}/runs/{_NOBODY}/cancel", {}, 404),
+        ("/runs/cancel", {"thread_id": _NOBODY, "run_ids": [_NOBODY]}, 404),
     ],
 )
 async def test_what_cannot_be_is_refused_with_its_status(

@@ -16,6 +16,9 @@ from langgraph_sdk.errors import (
     UnprocessableEntityError,
 )
 
+# Two processes of a test run must name their tests alike.
+_NOBODY = "00000000-0000-4000-8000-000000000000"
+
 
 @pytest.fixture
 async def ended(client: LangGraphClient, thread: str) -> str:
@@ -334,15 +337,15 @@ async def test_a_deleted_thread_ends_its_run_and_is_gone(client: LangGraphClient
         ("POST", "/threads/search", {"extract": {"a": "status"}}, 422),
         ("POST", "/threads/search", {"select": ["nothing"]}, 422),
         ("POST", "/threads/prune", {}, 422),
-        ("GET", f"/threads/{uuid4()}", None, 404),
+        ("GET", f"/threads/{_NOBODY}", None, 404),
         ("GET", "/threads/not-a-uuid", None, 422),
-        ("PATCH", f"/threads/{uuid4()}", {"metadata": {}}, 404),
-        ("GET", f"/threads/{uuid4()}/state", None, 404),
-        ("POST", f"/threads/{uuid4()}/state", {"values": {}}, 404),
-        ("POST", f"/threads/{uuid4()}/state/checkpoint", {}, 422),
-        ("GET", f"/threads/{uuid4()}/history", None, 404),
-        ("GET", f"/threads/{uuid4()}/storage", None, 404),
-        ("POST", f"/threads/{uuid4()}/copy", None, 409),
+        ("PATCH", f"/threads/{_NOBODY}", {"metadata": {}}, 404),
+        ("GET", f"/threads/{_NOBODY}/state", None, 404),
+        ("POST", f"/threads/{_NOBODY}/state", {"values": {}}, 404),
+        ("POST", f"/threads/{_NOBODY}/state/checkpoint", {}, 422),
+        ("GET", f"/threads/{_NOBODY}/history", None, 404),
+        ("GET", f"/threads/{_NOBODY}/storage", None, 404),
+        ("POST", f"/threads/{_NOBODY}/copy", None, 409),
     ],
 )
 async def test_what_cannot_be_is_refused_with_its_status(
