@@ -26,6 +26,7 @@ from langgraph.checkpoint.base import (
     get_checkpoint_id,
     get_serializable_checkpoint_metadata,
 )
+from langgraph.checkpoint.serde.types import ERROR
 
 from ..errors import PlaceTaken
 from ..json_encoding import jsonable
@@ -187,6 +188,8 @@ class Saver(BaseCheckpointSaver[str]):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
+        if _is_cancelled(writes):
+            return
         key = _key(config)
         if self._repeats(key, writes):
             # The graph is a step ahead of its checkpoints: this one is about to be saved.
@@ -197,6 +200,8 @@ class Saver(BaseCheckpointSaver[str]):
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
+        if _is_cancelled(writes):
+            return
         new = self._new_writes(config, writes, task_id, task_path)
         self._wait(self._storage.put_writes(new, fence=self._fence))
 
@@ -420,6 +425,14 @@ class Saver(BaseCheckpointSaver[str]):
         except RuntimeError:  # the loop is closed: the process is on its way out
             call.close()
             raise
+
+
+def _is_cancelled(writes: Sequence[tuple[str, Any]]) -> bool:
+    """Whether these are the writes of a task that was cancelled, perhaps before it followed its edges.
+
+    Whoever goes on from the checkpoint would take them for all that the task had to say; so it is executed again.
+    """
+    return any(channel == ERROR and isinstance(value, asyncio.CancelledError) for channel, value in writes)
 
 
 def _is_small(value: Any) -> bool:

@@ -169,8 +169,9 @@ class Execution:
             raise RunReturned from None
         # A node may do anything, sys.exit() included; it must end its run, never the worker.
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
-            return self._failed(error)
-        return self._succeeded()
+            return self._failed(error) if self._stop is None else self.stopped_ending()
+        # A cancellation may get lost in a node or in the library; what it stopped is not the whole of the run.
+        return self._succeeded() if self._stop is None else self.stopped_ending()
 
     def stopped_ending(self) -> Ending:
         """How the attempt ends when it was told to stop, also when its loop does not listen.

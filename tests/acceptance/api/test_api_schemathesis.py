@@ -21,7 +21,7 @@ from schemathesis import GenerationMode
 _EXAMPLES = int(os.environ.get("LGNB_TEST_EXAMPLES", "8"))
 
 # What never ends by itself has tests of its own, and a socket is no request.
-_ENDLESS = ("/threads/{thread_id}/stream", "/threads/{thread_id}/stream/events")
+_ENDLESS = ("/changes", "/live", "/threads/{thread_id}/stream", "/threads/{thread_id}/stream/events")
 
 _OPERATIONS = [found.ok() for found in schemathesis.openapi.from_dict(openapi(ROUTES)).get_all_operations()]
 
