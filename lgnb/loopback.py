@@ -17,7 +17,6 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import httpx
-import langgraph_sdk._async.client as sdk_client
 
 from .errors import ConnectError
 
@@ -46,6 +45,9 @@ def install(api: Api | None, *, calling_run: Callable[[], UUID | None]) -> None:
         api: None where nobody knows it; a client then says so when it is used, not before.
         calling_run: the run whose code executes at the moment.
     """
+    # Deferred: the SDK brings the runtime of graphs along, which a host without such a client does not need.
+    import langgraph_sdk._async.client as sdk_client
+
     # Otherwise the SDK would look for another server's modules, and use them where they happen to be installed.
     os.environ["__LANGGRAPH_DEFER_LOOPBACK_TRANSPORT"] = "true"
     transport = Loopback(api, calling_run=calling_run)

@@ -52,30 +52,22 @@ def no_fence() -> None:
 
 def early_end() -> None:
     """Tell the end of a run before it is committed."""
+    from lgnb.worker.attempt import Attempt
     from lgnb.worker.publisher import Publisher
-    from lgnb.worker.worker import Worker
 
-    commit = Worker._commit  # pyright: ignore[reportPrivateUsage]
+    commit = Attempt._commit  # pyright: ignore[reportPrivateUsage]
     close = Publisher.close
-    publishers: dict[Any, Publisher] = {}
-    begin = Publisher.__init__
 
-    def remember(self: Publisher, *arguments: Any, run_id: Any, **more: Any) -> None:
-        begin(self, *arguments, run_id=run_id, **more)
-        publishers[run_id] = self
-
-    async def tell_first(self: Worker, claimed: Any, ending: Any, **more: Any) -> Any:
-        if publisher := publishers.pop(claimed.run_id, None):
-            await close(publisher, ending.status)
-            await asyncio.sleep(0.2)
-        return await commit(self, claimed, ending, **more)
+    async def tell_first(self: Attempt, ending: Any, **more: Any) -> Any:
+        await close(self._publisher, ending.status)  # pyright: ignore[reportPrivateUsage]
+        await asyncio.sleep(0.2)
+        return await commit(self, ending, **more)
 
     async def close_nothing(self: Publisher, status: str) -> None:
         return None
 
-    Publisher.__init__ = remember
     Publisher.close = close_nothing
-    Worker._commit = tell_first  # pyright: ignore[reportPrivateUsage]
+    Attempt._commit = tell_first  # pyright: ignore[reportPrivateUsage]
 
 
 def heartbeat_on_the_loop() -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
+import psycopg
 import pytest
 
 _ROOT = Path(__file__).parents[3]
 # A build whose schema is older: three migrations.
 _OLD_BUILD = "38efcae87b6bd4a8f4f9bf1520b314921c084e75"
-_STEPS = 30
+_STEPS = 50
 _REQUEST: dict[str, Any] = {"input": {"step": 0}, "context": {"steps": _STEPS, "delay": 0.5}}
 _COUNTED = {"step": _STEPS, "seen": list(range(1, _STEPS + 1))}
 
@@ -32,6 +36,21 @@ def old_build(tmp_path: Path) -> Path:
     return tmp_path / "old"
 
 
+@pytest.fixture
+def empty_database(installation: Any, database_uri: str) -> Iterator[None]:
+    """Gives `installation` a database without tables; those of the other tests are migrated already."""
+    name = f"lgnb_upgrade_{uuid4().hex}"
+    with psycopg.connect(database_uri, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        uri = urlunsplit(urlsplit(database_uri)._replace(path=f"/{name}"))
+        installation.database_uri = installation.environment["LGNB_POSTGRES_URI"] = uri
+        yield
+        for process in installation.processes:
+            process.clean_up()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.usefixtures("empty_database")
 async def test_old_and_new_builds_share_a_database_and_hand_runs_over(
     installation: Any, old_build: Path, until: Any
 ) -> None:
