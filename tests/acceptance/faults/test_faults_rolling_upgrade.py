@@ -18,7 +18,7 @@ import pytest
 _ROOT = Path(__file__).parents[3]
 # A build whose schema is older: three migrations.
 _OLD_BUILD = "38efcae87b6bd4a8f4f9bf1520b314921c084e75"
-_STEPS = 50
+_STEPS = 30
 _REQUEST: dict[str, Any] = {"input": {"step": 0}, "context": {"steps": _STEPS, "delay": 0.5}}
 _COUNTED = {"step": _STEPS, "seen": list(range(1, _STEPS + 1))}
 
@@ -51,10 +51,10 @@ def empty_database(installation: Any, database_uri: str) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("empty_database")
-async def test_old_and_new_builds_share_a_database_and_hand_runs_over(
+async def test_a_new_build_takes_over_from_an_old_one_on_the_same_database(
     installation: Any, old_build: Path, until: Any
 ) -> None:
-    """The new build migrates beneath the old one; each takes over runs from the other."""
+    """The new build migrates beneath the old one and takes its runs over; the old host goes on serving them."""
     old = {
         "program": ("-P", "-m", "lgnb"),  # without -P, the checkout would come before the older build
         "config": old_build / "lgnb" / "testing" / "langgraph.json",
@@ -72,9 +72,6 @@ async def test_old_and_new_builds_share_a_database_and_hand_runs_over(
     worker = await installation.worker(lease_seconds=2)
     old_worker.kill()
     await until(lambda: _all_held_by(installation, runs, worker), what="the new build took over")
-    second_old = await installation.worker(**old)
-    worker.kill()
-    await until(lambda: _all_held_by(installation, runs, second_old), what="the old build took over")
 
     results = await asyncio.gather(*(host.client.runs.join(run["thread_id"], run["run_id"]) for run in runs))
     assert results == [_COUNTED] * 4
