@@ -31,15 +31,19 @@ lab: $(VENV)/.installed-lab
 	exec $(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/01-quickstart.ipynb \
 		$$([ "$$(id -u)" -ne 0 ] || echo --allow-root) $(LAB_ARGS)
 
-# Two processes share the work by file; what measures time has the machine to itself.
+# Processes share the work by file; what measures time has the machine to itself. Servers are waited for more than worked
+# with, so there are more processes than two cores. One that hangs where no timeout of a test reaches says where, and ends.
 # With TEST_ARGS, only that: make test TEST_ARGS=tests/unit
+PYTEST := $(BIN)/python -m pytest
+GUARDED := $(PYTEST) -o faulthandler_timeout=660 -o faulthandler_exit_on_timeout=true
+
 test: $(VENV)/.installed-test
 ifdef TEST_ARGS
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(PYTEST) $(TEST_ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses=2 tests/unit tests/integration
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not alone" tests/acceptance tests/notebooks
-	$(BIN)/python -m pytest -m alone tests/acceptance
+	$(GUARDED) --numprocesses=2 tests/unit tests/integration
+	$(GUARDED) --numprocesses=3 --dist=loadfile -m "not alone" tests/acceptance tests/notebooks
+	$(GUARDED) -m alone tests/acceptance
 endif
 
 lint: $(VENV)/.installed-dev

@@ -66,15 +66,16 @@ class GraphDescriptor:
 def drawing(descriptor: GraphDescriptor, xray: bool | int = False) -> dict[str, Any]:
     """The `{"nodes", "edges"}` of the graph.
 
-    `xray` opens subgraphs: False not at all, a number that many levels deep, True all of them.
+    `xray` opens subgraphs: False or 0 not at all, a number that many levels deep, True all of them. (A remote graph
+    inside a graph that is drawn one level deep is asked for its drawing with 0.)
 
     Raises:
         GraphLoadError: the graph could not be loaded.
-        InvalidRequest: the graph cannot be drawn, or `xray` is a number below 1.
+        InvalidRequest: the graph cannot be drawn, or `xray` is a negative number.
     """
     descriptor.require_loaded()
-    if not isinstance(xray, bool) and xray < 1:
-        raise InvalidRequest(f"xray is {xray}, but must be true, false or a number from 1.")
+    if xray < 0:
+        raise InvalidRequest(f"xray is {xray}, but must be true, false or a number of levels.")
     if not descriptor.drawings:
         raise InvalidRequest(f"Graph {descriptor.graph_id!r} cannot be drawn.")
     deepest = len(descriptor.drawings) - 1

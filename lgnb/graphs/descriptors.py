@@ -88,11 +88,16 @@ def _depth(namespaces: dict[str, Any]) -> int:
 
 
 async def _drawings(graph_id: str, graph: Pregel, *, depth: int) -> list[dict[str, Any]]:
-    try:
-        return [_drawing((await graph.aget_graph(xray=level or False)).to_json()) for level in range(depth + 1)]
-    except Exception as error:  # noqa: BLE001 - drawing runs the user's conditions and remote subgraphs
-        _log.warning("Graph %r cannot be drawn: %s", graph_id, error)
-        return []
+    """The graph closed, and then ever deeper; where a level cannot be drawn, those above it."""
+    drawings: list[dict[str, Any]] = []
+    for level in range(depth + 1):
+        try:
+            drawings.append(_drawing((await graph.aget_graph(xray=level or False)).to_json()))
+        except Exception as error:  # noqa: BLE001 - drawing runs the user's conditions and remote subgraphs
+            what = f"its subgraphs {level} levels deep" if level else "it"
+            _log.warning("Graph %r is served, but %s cannot be drawn: %s", graph_id, what, error)
+            break
+    return drawings
 
 
 def _drawing(drawn: dict[str, Any]) -> dict[str, Any]:

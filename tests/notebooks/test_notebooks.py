@@ -92,7 +92,8 @@ def _compare(notebook: Path, variables: dict[str, str]) -> None:
         # Only what compares: the options and plugins of this run are not meant for it, and cost a start of seconds.
         *("-p", "nbval.plugin", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={_ROOT}"),
     ]
-    environment = os.environ | {"LGNB_LIVE": "0", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | variables
+    inner = {"LGNB_LIVE": "0", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+    environment = os.environ | inner | variables
 
     done = subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False)
 

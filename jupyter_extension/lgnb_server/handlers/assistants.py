@@ -113,7 +113,7 @@ class AssistantGraphHandler(LgnbHandler):
         text = self.get_query_argument("xray", "").lower()
         if text in ("", "true", "false"):
             return text == "true"
-        if re.fullmatch(r"[1-9]\d{0,3}", text):
+        if re.fullmatch(r"\d{1,4}", text):
             return int(text)
         raise InvalidRequest("xray must be true, false, or the number of levels to draw.")
 

@@ -119,7 +119,7 @@ async def test_a_taken_id_is_refused_or_ignored(client: LangGraphClient) -> None
         ("POST", "/assistants/search", {"limit": 1001}, 422),
         ("GET", "/assistants/steps", None, 422),
         ("GET", "/assistants/unknown/graph", None, 404),
-        ("GET", "/assistants/steps/graph?xray=0", None, 422),
+        ("GET", "/assistants/steps/graph?xray=-1", None, 422),
         ("GET", f"/assistants/{_NOBODY}", None, 404),
         ("PATCH", f"/assistants/{_NOBODY}", {}, 404),
         ("DELETE", f"/assistants/{_NOBODY}", None, 404),

@@ -91,7 +91,7 @@ async def test_what_is_no_id_is_422(jupyter: Any, address: str) -> None:
         ("GET", f"/runs/{_MISSING}/stream", 404),
         ("POST", f"/threads/{_MISSING}/runs/{_MISSING}/cancel", 404),
         ("GET", f"/assistants/{_MISSING}", 404),
-        ("GET", f"/assistants/{_MISSING}/graph?xray=0", 422),
+        ("GET", f"/assistants/{_MISSING}/graph?xray=-1", 422),
         ("GET", f"/threads/{_MISSING}/runs?limit=0", 422),
         ("GET", f"/threads/{_MISSING}/runs?limit=1e3", 422),
         ("GET", f"/threads/{_MISSING}/runs?offset=99999999999999999999", 422),

@@ -14,6 +14,7 @@ from langchain_core.tools import tool
 from langgraph.func import entrypoint
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
+from langgraph.pregel import Pregel
 from langgraph.types import Command
 from typing_extensions import TypedDict
 
@@ -125,9 +126,14 @@ async def test_xray_opens_subgraphs_to_the_asked_depth(descriptor: GraphDescript
     assert {"source": "child:deep:leaf", "target": "decide"} in full["edges"]
 
 
-async def test_an_xray_below_one_is_refused(descriptor: GraphDescriptor) -> None:
-    with pytest.raises(InvalidRequest, match="xray is 0"):
-        drawing(descriptor, 0)
+async def test_an_xray_of_no_levels_is_the_closed_drawing(descriptor: GraphDescriptor) -> None:
+    """What a remote graph is asked for by the graph around it, when that one is opened by one level."""
+    assert drawing(descriptor, 0) == drawing(descriptor)
+
+
+async def test_a_negative_xray_is_refused(descriptor: GraphDescriptor) -> None:
+    with pytest.raises(InvalidRequest, match="xray is -1"):
+        drawing(descriptor, -1)
 
 
 async def test_the_five_schemas_are_there(descriptor: GraphDescriptor) -> None:
@@ -260,6 +266,21 @@ async def test_a_graph_that_cannot_be_drawn_says_so(monkeypatch: pytest.MonkeyPa
     assert schemas(descriptor)["input_schema"]["title"] == "State"
     with pytest.raises(InvalidRequest, match="Graph 'remote' cannot be drawn"):
         drawing(descriptor)
+
+
+async def test_subgraphs_that_cannot_be_drawn_leave_the_closed_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = drawing(await describe(GraphSource("remote", nested())))
+    draw = Pregel.aget_graph
+
+    async def fail_deeper(self: Any, *args: Any, xray: int = 0, **kwargs: Any) -> Any:
+        if xray:
+            raise RuntimeError("remote")
+        return await draw(self, *args, xray=xray, **kwargs)
+
+    monkeypatch.setattr(Pregel, "aget_graph", fail_deeper)
+    descriptor = await describe(GraphSource("remote", nested()))
+
+    assert drawing(descriptor, True) == drawing(descriptor) == closed
 
 
 def test_reading_descriptors_needs_no_graph_library() -> None:
