@@ -241,8 +241,10 @@ class Installation:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
     async def clean_up(self) -> None:
-        for process in reversed(self.processes):
-            await asyncio.to_thread(process.clean_up)
+        """Stop what still runs, and forget it."""
+        processes, self.processes = self.processes, []
+        await asyncio.gather(*(asyncio.to_thread(process.clean_up) for process in processes))
+        for process in processes:
             if isinstance(process, Host) and hasattr(process, "client"):
                 await process.client.aclose()
 

@@ -36,6 +36,8 @@ async def proxies(installation: Any, database_uri: str, redis_uri: str, data_dir
     yield made
     for proxy in made:
         proxy.resume()
+    await installation.clean_up()  # while its servers can be reached, or each process waits for them
+    for proxy in made:
         await proxy.stop()
 
 

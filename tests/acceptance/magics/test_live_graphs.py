@@ -164,6 +164,14 @@ async def _status(sdk: LangGraphClient, run: Any, status: str, *, timeout: float
         await asyncio.sleep(0.05)
 
 
+async def _saved_before(sdk: LangGraphClient, run: Any, node: str) -> None:
+    """Wait for the checkpoint from which the node begins; the node itself may be ahead of it."""
+    deadline = time.monotonic() + 30
+    while (await sdk.threads.get_state(run["thread_id"]))["next"] != [node]:
+        assert time.monotonic() < deadline, f"no checkpoint before {node}"
+        await asyncio.sleep(0.05)
+
+
 # -- Everybody can call it --------------------------------------------------------------------------------------------
 
 
@@ -401,6 +409,7 @@ async def test_a_killed_kernel_leaves_its_run_to_whoever_serves_again(
     thread = await sdk.threads.create()
     run = await sdk.runs.create(thread["thread_id"], "mortal", input={"text": str(gate), "log": str(log)})
     await _until(lambda: log.exists() and "slow" in log.read_text())
+    await _saved_before(sdk, run, "slow")
 
     killed.manager.signal_kernel(9)
 
