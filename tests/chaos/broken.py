@@ -14,7 +14,7 @@ from typing import Any
 
 def no_fence() -> None:
     """Let outdated attempts write: whoever lost a run does not notice."""
-    from lgnb.checkpoints.storage import CheckpointStorage
+    from lgnb.checkpoints.storage import PostgresStorage
     from lgnb.db.runs import RunRepository
     from lgnb.resources.leases import Leases
     from lgnb.worker.worker import Worker
@@ -26,7 +26,7 @@ def no_fence() -> None:
         return call
 
     for name in ("put", "put_writes", "put_tasks"):
-        setattr(CheckpointStorage, name, unfenced(getattr(CheckpointStorage, name)))
+        setattr(PostgresStorage, name, unfenced(getattr(PostgresStorage, name)))
 
     async def finish(self: RunRepository, run_id: Any, *, attempt: int, status: Any) -> bool:
         await self._connection.execute(  # pyright: ignore[reportPrivateUsage]
