@@ -87,6 +87,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(reason)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Few tests and long ones come first, so that at the end no process works on them while the others are idle."""
+    items.sort(key=lambda item: (item.path.name != "test_faults_chaos.py", item.path.parent.name != "faults"))
+
+
 @pytest.fixture(scope="session")
 def node() -> str:
     """Path of Node; a test which asks for it carries the marker `node`."""
