@@ -60,6 +60,7 @@ class Queue:
         self.patient: Any = self._client(uri, max_connections=max_connections, reply_seconds=None)
         self.append_events_script: Any = self._script("append_events")
         self.append_protocol_script: Any = self._script("append_protocol")
+        self.append_update_script: Any = self._script("append_update")
 
     def _client(self, uri: str, *, max_connections: int, reply_seconds: float | None) -> Redis:
         # A peer that vanished without a word is noticed by the system, where there is a network in between.
