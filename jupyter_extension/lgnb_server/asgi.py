@@ -23,6 +23,7 @@ from tornado.web import HTTPError, stream_request_body
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from lgnb.errors import SettingsError
+from lgnb.models.identity import Caller
 
 from .handlers.base import LgnbHandler
 from .handlers.long_answers import LongAnswerHandler
@@ -119,10 +120,22 @@ class _Admission(LongAnswerHandler):
     def set_default_headers(self) -> None:
         """None: the application decides about its answers."""
 
-    async def admit(self) -> str:
-        """Ask for credentials, by the rules of every other route; the name of the caller. Raises HTTPError."""
+    # Who was let in, once somebody asked.
+    admitted: Caller | None = None
+
+    async def admit(self) -> None:
+        """Ask for credentials, by the rules of every other route. Raises HTTPError."""
         await LgnbHandler.prepare(self)
-        return str(self.current_user.username)
+        self.admitted = self.told_caller or Caller(str(self.current_user.username))
+
+    def admission(self) -> dict[str, Any]:
+        """Who was let in, as Starlette's own authentication would tell it in the scope; nothing if nobody asked."""
+        if self.admitted is None:
+            return {}
+        from starlette.authentication import AuthCredentials
+
+        scopes = ["authenticated", *(one for one in self.admitted.permissions if one != "authenticated")]
+        return {"user": self.admitted, "auth": AuthCredentials(scopes)}
 
     def scope(self, kind: str, **more: Any) -> Scope:
         """The request in ASGI's words; the path is whole, and begins with `root_path`."""
@@ -146,6 +159,7 @@ class _Admission(LongAnswerHandler):
             "server": (host, int(port) if port.isdigit() else (443 if secure else 80)),
             "state": dict(self._application.state),
             "extensions": {"lgnb": {"handler": self}},
+            **self.admission(),
             **more,
         }
 

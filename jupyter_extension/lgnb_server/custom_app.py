@@ -169,10 +169,9 @@ class _Gate:
         await self._app(scope, receive, send)
 
     async def _admit(self, scope: Scope) -> None:
-        from starlette.authentication import AuthCredentials, SimpleUser
-
-        name = await scope["extensions"]["lgnb"]["handler"].admit()
-        scope["user"], scope["auth"] = SimpleUser(name), AuthCredentials(["authenticated"])
+        handler = scope["extensions"]["lgnb"]["handler"]
+        await handler.admit()
+        scope.update(handler.admission())
 
 
 async def _refuse(error: HTTPError | LgnbError, scope: Scope, send: Send) -> None:

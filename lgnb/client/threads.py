@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import uuid_utils
+from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.errors import NotFoundError
 
 from .checkpoints import all_states, diff, fork, history, state, update_state
 from .render import is_live, question, suggestions
@@ -144,7 +147,8 @@ def interrupts(*, limit: int = 100) -> Table:
     """Everything that waits for a person, across all threads, and the line that answers it."""
     session = current_session()
     threads = _found(session, limit=limit, status="interrupted", metadata=None)
-    rows = [one for thread in threads for one in _questions(thread)]
+    stopped = _stopped(session, [str(thread["thread_id"]) for thread in threads if not _asked_by(thread)])
+    rows = [one for thread in threads if thread["thread_id"] not in stopped for one in _questions(thread)]
     columns = [
         ("thread", lambda _, row: session.aliases.name("thread", row["thread_id"])),
         ("graph", lambda _, row: str(row["graph_id"] or "")),
@@ -179,14 +183,35 @@ def _flat(row: Record) -> dict[str, Any]:
         "graph_id": metadata.pop("graph_id", None),
         "created_at": row.get("created_at"),
         "updated_at": row.get("updated_at"),
-        "questions": sum(map(len, (row.get("interrupts") or {}).values())),
+        "questions": len(_asked_by(row)),
         **{f"metadata.{key}": value for key, value in metadata.items()},
     }
 
 
+def _stopped(session: Session, thread_ids: Sequence[str]) -> set[str]:
+    """Those of these threads whose newest run was cancelled: they are called interrupted too, but wait for nobody."""
+
+    async def newest(sdk: LangGraphClient, thread_id: str) -> list[Any]:
+        try:
+            return list(await sdk.runs.list(thread_id, limit=1, select=["status"]))
+        except NotFoundError:  # deleted meanwhile
+            return [{"status": "interrupted"}]
+
+    runs = session.connection().call(lambda sdk: asyncio.gather(*(newest(sdk, thread_id) for thread_id in thread_ids)))
+    return {
+        thread_id
+        for thread_id, found in zip(thread_ids, runs, strict=True)
+        if found and found[0]["status"] == "interrupted"
+    }
+
+
+def _asked_by(thread: Record) -> list[dict[str, Any]]:
+    return [one for several in (thread.get("interrupts") or {}).values() for one in several]
+
+
 def _questions(thread: Record) -> list[dict[str, Any]]:
     """One row per question of a thread; one without a question where it paused at a breakpoint."""
-    asked = [one for several in (thread.get("interrupts") or {}).values() for one in several]
+    asked = _asked_by(thread)
     common = {
         "thread_id": thread["thread_id"],
         "graph_id": (thread.get("metadata") or {}).get("graph_id"),

@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from ..errors import QueueUnavailable
+from ..errors import QueueUnavailable, SettingsError
 from .keys import Keys
 
 # A Redis that stands still is as good as none; nobody waits longer for what is only speed.
@@ -60,6 +60,7 @@ class Queue:
         self.patient: Any = self._client(uri, max_connections=max_connections, reply_seconds=None)
         self.append_events_script: Any = self._script("append_events")
         self.append_protocol_script: Any = self._script("append_protocol")
+        self.append_update_script: Any = self._script("append_update")
 
     def _client(self, uri: str, *, max_connections: int, reply_seconds: float | None) -> Redis:
         # A peer that vanished without a word is noticed by the system, where there is a network in between.
@@ -87,6 +88,21 @@ class Queue:
         """Raises QueueUnavailable when Redis does not answer."""
         with translated():
             await self.redis.ping()
+
+    async def refuse_cluster(self) -> None:
+        """Check that this Redis is of a kind that works.
+
+        Raises:
+            SettingsError: it is a node of a Cluster, and most keys belong to nodes that nobody would ask.
+            QueueUnavailable: Redis does not answer.
+        """
+        with translated():
+            facts = await self.redis.info("cluster")
+        if facts.get("cluster_enabled"):
+            raise SettingsError(
+                "LGNB_REDIS_URI names a node of a Redis Cluster, which is not supported; "
+                "name a Redis or Valkey that is not clustered."
+            )
 
     async def close(self) -> None:
         """Close every connection; safe to call twice."""

@@ -84,11 +84,16 @@ class EventLog:
         with translated():
             return bool(await self._redis.xrange(self._keys.run_events(run_id), min=entry_id, max=entry_id, count=1))
 
+    async def newest(self, run_id: UUID, *, up_to: str = "+") -> LoggedEvent | None:
+        """The newest entry whose id is not larger than `up_to`."""
+        with translated():
+            rows = await self._redis.xrevrange(self._keys.run_events(run_id), max=up_to, count=1)
+        return _event(*rows[0]) if rows else None
+
     async def last_id(self, run_id: UUID) -> str:
         """The id of the newest entry, or "0"."""
-        with translated():
-            rows = await self._redis.xrevrange(self._keys.run_events(run_id), count=1)
-        return rows[0][0].decode() if rows else "0"
+        newest = await self.newest(run_id)
+        return "0" if newest is None else newest.id
 
     def _within_bounds(self, name: str, data: bytes) -> tuple[str, bytes]:
         if self._most_bytes is None or len(data) <= self._most_bytes:

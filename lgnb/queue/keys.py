@@ -10,6 +10,7 @@
 | thread:{thread}:protocol:fence:{run} | string | the worker of the run | as the stream |
 | thread:{thread}:watched | string | hosts with a reader of the protocol | 30 s, renewed while there is one |
 | thread:{thread}:updates | stream | who updates the state by request | stream_ttl after its last write, newest 100 |
+| thread:{thread}:updates:newest | string | the same | 30 days after its last write: it outlives the updates |
 | calls:{graph} | list | a host that needs a worker | 60 s |
 | reply:{call} | list | the worker that answers | 60 s |
 
@@ -57,6 +58,9 @@ class Keys:
 
     def thread_updates(self, thread_id: UUID) -> str:
         return f"{self.prefix}:{{thread:{thread_id}}}:updates"
+
+    def thread_newest_update(self, thread_id: UUID) -> str:
+        return f"{self.prefix}:{{thread:{thread_id}}}:updates:newest"
 
     def thread_bell(self, thread_id: UUID) -> str:
         return f"{self.prefix}:thread:{thread_id}"

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from ..db.database import Database
 from ..db.runs import RunRepository
 from ..db.threads import ThreadRepository
@@ -21,6 +19,7 @@ from ..models.streams import StreamEvent
 from ..models.threads import Thread
 from ..queue.bells import Bell, Bells
 from ..queue.events import END, EventLog, LoggedEvent
+from .gaps import Numbers, gap
 
 # How long a listener trusts silence before it looks for itself: while bells work, and while they do not.
 _TRUST_SECONDS = 5.0
@@ -67,9 +66,9 @@ class RunStreams:
         async with self._bells.listening(run.run_id) as bell:
             position = await self._start(run.run_id, after)
             if after is not None and after not in _BEGINNING and not await self._holds(run.run_id, position):
-                yield [_gap(position, "The events before this place are no longer kept.")]
+                yield [gap(position, "The events before this place are no longer kept.")]
                 position = "0"
-            numbers = _Numbers(expect_first=after in _BEGINNING)
+            numbers = Numbers(expect_first=after in _BEGINNING)
             ended, last_look = run.is_final, False
             mark_seconds = _LATE_SECONDS if after is None and ended else _MARK_SECONDS
             while True:
@@ -77,7 +76,7 @@ class RunStreams:
                 page: list[StreamEvent] = []
                 for logged in batch:
                     if numbers.misses(logged):
-                        page.append(_gap(position, "Events were lost with the Redis that held them."))
+                        page.append(gap(position, "Events were lost with the Redis that held them."))
                     if logged.event == END:
                         break
                     position = logged.id
@@ -91,7 +90,7 @@ class RunStreams:
                     continue
                 if last_look:
                     if after is not None or not run.is_final:
-                        yield [_gap(position, "The end of the run's events is not kept any more.")]
+                        yield [gap(position, "The end of the run's events is not kept any more.")]
                     return
                 if ended:
                     last_look = not await bell.wait(timeout_seconds=mark_seconds)
@@ -189,35 +188,11 @@ class _Reading:
     begun: int
 
 
-class _Numbers:
-    """Notices holes: within an attempt numbers rise by one, a new attempt begins at one.
-
-    An end that no attempt has written has no place among the numbers.
-    """
-
-    def __init__(self, *, expect_first: bool) -> None:
-        self._last: tuple[int, int] | None = (0, 0) if expect_first else None
-
-    def misses(self, logged: LoggedEvent) -> bool:
-        if logged.number == 0:
-            return False
-        last, self._last = self._last, (logged.attempt, logged.number)
-        if last is None:
-            return False
-        if logged.attempt != last[0]:
-            return logged.number != 1
-        return logged.number != last[1] + 1
-
-
 def _passes(event: str, modes: Collection[str]) -> bool:
     base = event.split("|", 1)[0]
     if not modes or event in modes or base in modes or base in _ALWAYS:
         return True
     return base.startswith("messages") and not {"messages", "messages-tuple"}.isdisjoint(modes)
-
-
-def _gap(after: str, reason: str) -> StreamEvent:
-    return StreamEvent("gap", orjson.dumps({"after": after, "reason": reason}))
 
 
 def _result_of(thread: Thread | None, status: RunStatus | None) -> Any:

@@ -14,6 +14,7 @@ from ..checkpoints.codec import Codec
 from ..db.database import Database
 from ..db.migrate import migrate
 from ..embedded import acquire
+from ..errors import QueueUnavailable
 from ..graphs.configuration import configuration_of
 from ..graphs.descriptors import describe_all
 from ..graphs.loading import GraphRegistry
@@ -61,6 +62,8 @@ async def _run(settings: Settings) -> int:
             await migrate(connection)
         queue = Queue(redis_uri, prefix=settings.redis_key_prefix)
         stack.push_async_callback(queue.close)
+        with contextlib.suppress(QueueUnavailable):
+            await queue.refuse_cluster()
         resources = await build_resources(
             database=database, queue=queue, settings=settings, configuration=configuration
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -22,7 +23,13 @@ from a2a.types import (
     Task,
     TaskState,
 )
-from a2a.utils.errors import TaskNotCancelableError, TaskNotFoundError, UnsupportedOperationError
+from a2a.utils.errors import (
+    ContentTypeNotSupportedError,
+    TaskNotCancelableError,
+    TaskNotFoundError,
+    UnsupportedOperationError,
+    VersionNotSupportedError,
+)
 from google.protobuf.json_format import MessageToDict, ParseDict
 from langgraph_sdk.client import LangGraphClient
 
@@ -140,6 +147,38 @@ async def test_a_graph_without_messages_takes_data_and_gives_data(http: httpx.As
     assert task.status.state == TaskState.TASK_STATE_COMPLETED
     assert part["data"]["report"].startswith("# Tea")
     assert len(part["data"]["notes"]) == 3
+
+
+@_each_version
+async def test_output_comes_in_modes_that_the_client_accepts(http: httpx.AsyncClient, version: str) -> None:
+    """Data as text for who takes nothing else, text as data; and nothing begins that would end in something else."""
+
+    async def asked(assistant: str, part: Any, *modes: str) -> Any:
+        agent = await _agent(http, assistant, version, streaming=False)
+        request = _request(part)
+        request.configuration.accepted_output_modes.extend(modes)
+        (answer,) = [update async for update in agent.send_message(request)]
+        return MessageToDict(answer.task.artifacts[0])["parts"]
+
+    (report,) = await asked("steps", {"data": {"topic": "tea"}}, "text/plain")
+    assert json.loads(report["text"])["report"].startswith("# Tea")
+    (words,) = await asked("agent", "What is 17 * 23?", "application/json")
+    assert words["data"] in ("17 * 23 = 391", {"value": "17 * 23 = 391"})
+    before = (await http.post("/threads/count", json={})).json()
+    with pytest.raises(ContentTypeNotSupportedError, match="image/png"):
+        await asked("agent", "Paint a picture", "image/png")
+    assert (await http.post("/threads/count", json={})).json() == before
+
+
+async def test_a_version_that_is_not_spoken_is_refused(http: httpx.AsyncClient) -> None:
+    """Named by a client that is newer than the server; the two of the card are spoken whatever their patch."""
+    http.headers["A2A-Version"] = "9.0"
+    agent = await _agent(http, "agent", streaming=False)
+
+    with pytest.raises(VersionNotSupportedError, match=r"1\.0, 0\.3"):
+        await _sent(agent, "hello")
+    http.headers["A2A-Version"] = "1.0.7"
+    assert (await _sent(agent, "hello")).status.state == TaskState.TASK_STATE_COMPLETED
 
 
 async def test_a_task_is_read_and_the_history_has_a_scope(http: httpx.AsyncClient) -> None:

@@ -100,8 +100,9 @@ async def test_a_place_is_continued_without_loss_or_repeat(testing_client: Any, 
 
 async def test_a_run_that_already_works_is_joined_midway(testing_client: Any, thread: str) -> None:
     """Only later events come, and its end."""
+    first = await watching(testing_client, thread)
     await testing_client.runs.create(thread, "counter", input={}, context={"steps": 4, "delay": 0.4})
-    await asyncio.sleep(0.6)
+    await first.until(lambda seen: any(part.event == "values" and part.data["step"] for part in seen))
     seen = await Watching(testing_client, thread).until(ends(1))
 
     steps = [part.data["step"] for part in seen if part.event == "values"]

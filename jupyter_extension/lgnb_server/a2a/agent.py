@@ -16,7 +16,7 @@ from lgnb.models.threads import Thread
 from lgnb.resources import Resources
 
 from ..jsonrpc import RpcError
-from .cards import modes
+from .cards import modes, output_modes
 from .inputs import answer, check_file_types, fields_of, graph_input
 from .listing import Place, Wanted
 from .parts import ENDED, ArtifactUpdate, Message, Status, StatusUpdate, Task, TaskId, Update
@@ -54,6 +54,11 @@ class Agent:
         self._request_id = request_id
         self._headers = headers
         self._known_schemas: dict[str, Any] | None = None
+
+    @property
+    def output_modes(self) -> list[str]:
+        """The media types of what this agent answers."""
+        return output_modes(self._assistant)
 
     async def send(self, sent: Sent) -> Begun:
         """Begin a task, or go on with the one that the message names."""

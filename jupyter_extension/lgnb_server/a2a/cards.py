@@ -6,9 +6,11 @@ from typing import Any, cast
 
 from lgnb.models.assistants import Assistant
 
-HISTORY_HEADER = "LangGraph-A2A-History-Scope"
+from .output_modes import DEFAULT_MODES
 
-_MODES = ["application/json", "text/plain"]
+HISTORY_HEADER = "LangGraph-A2A-History-Scope"
+VERSION_HEADER = "A2A-Version"
+VERSIONS = ("1.0", "0.3")
 
 _HISTORY_SCOPE = {
     "uri": "urn:langgraph:a2a:history-scope",
@@ -24,7 +26,7 @@ _HISTORY_SCOPE = {
 def agent_card(assistant: Assistant, url: str) -> dict[str, Any]:
     """The card of an assistant that is spoken to at `url`. Clients of 0.x and of 1.0 both understand it."""
     description = assistant.description or f"The LangGraph assistant {assistant.name}."
-    inputs, outputs = modes(assistant, "input_modes") or _MODES, modes(assistant, "output_modes") or _MODES
+    inputs, outputs = modes(assistant, "input_modes") or list(DEFAULT_MODES), output_modes(assistant)
     return {
         "name": assistant.name,
         "description": description,
@@ -33,7 +35,7 @@ def agent_card(assistant: Assistant, url: str) -> dict[str, Any]:
         "protocolVersion": "0.3.0",
         "preferredTransport": "JSONRPC",
         "supportedInterfaces": [
-            {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": version} for version in ("1.0", "0.3")
+            {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": version} for version in VERSIONS
         ],
         "capabilities": {"streaming": True, "pushNotifications": False, "extensions": [_HISTORY_SCOPE]},
         "defaultInputModes": inputs,
@@ -49,6 +51,11 @@ def agent_card(assistant: Assistant, url: str) -> dict[str, Any]:
             }
         ],
     }
+
+
+def output_modes(assistant: Assistant) -> list[str]:
+    """The media types of what an assistant answers."""
+    return modes(assistant, "output_modes") or list(DEFAULT_MODES)
 
 
 def modes(assistant: Assistant, name: str) -> list[str] | None:

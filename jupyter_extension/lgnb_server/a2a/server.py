@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -9,11 +10,13 @@ from typing import Any, Literal
 
 from lgnb.models.runs import Run
 
-from ..jsonrpc import Request, RpcError, unknown_method
+from ..jsonrpc import Request, RpcError, object_param, unknown_method
 from .agent import Agent, Begun, Listed
+from .cards import VERSIONS
 from .listing import Wanted, read_wanted
+from .output_modes import OutputModes
 from .parts import Update
-from .reading import PUSH_NOT_SUPPORTED, History, read_history, read_sent, read_task_id
+from .reading import PUSH_NOT_SUPPORTED, VERSION, History, Sent, read_history, read_sent, read_task_id
 from .spelling import New, Old, Spelling
 
 _OLD, _NEW = Old(), New()
@@ -60,6 +63,15 @@ class Stream:
     results: AsyncGenerator[Any]
 
 
+def check_version(named: str) -> None:
+    """Refuse a version of the protocol that is not spoken; raises RpcError.
+
+    Where none is named, the spelling of the method tells which is meant.
+    """
+    if named and not any(re.fullmatch(rf"{re.escape(version)}(\.\d{{1,9}})?", named) for version in VERSIONS):
+        raise RpcError(VERSION, f"Version {named[:32]!r} of the protocol is not supported; {', '.join(VERSIONS)} are.")
+
+
 def streams(method: str) -> bool:
     """Whether a method is answered with events."""
     return _METHODS.get(method, ("", _OLD))[0] in ("stream", "follow")
@@ -88,15 +100,15 @@ class A2aServer:
         params = request.params
         match name:
             case "send":
-                sent = read_sent(params, scope=self._scope)
+                sent, modes = self._read_sent(params)
                 begun = await self._agent.send(sent)
                 if not sent.waits:
-                    return Now(spelling.sent(begun.task))
-                return Later(begun.run, self._sent(begun, sent.history, spelling))
+                    return Now(spelling.sent(modes.fitted_task(begun.task)))
+                return Later(begun.run, self._sent(begun, sent.history, modes, spelling))
             case "stream":
-                sent = read_sent(params, scope=self._scope)
+                sent, modes = self._read_sent(params)
                 begun = await self._agent.send(sent)
-                return Stream(begun.run, _spelled(self._agent.follow(begun), spelling))
+                return Stream(begun.run, _spelled(self._agent.follow(begun), spelling, modes))
             case "follow":
                 begun = await self._agent.begun(read_task_id(params, "id"), self._history(params))
                 return Stream(begun.run, _spelled(self._agent.follow(begun, after=None), spelling))
@@ -113,20 +125,28 @@ class A2aServer:
             case "card":
                 return Now(self._card)
 
+    def _read_sent(self, params: Mapping[str, Any]) -> tuple[Sent, OutputModes]:
+        """What was sent, and what the client accepts; nothing is begun whose outcome it would not."""
+        sent = read_sent(params, scope=self._scope)
+        configuration = object_param(params, "configuration")
+        return sent, OutputModes.read(configuration, offered=self._agent.output_modes)
+
     def _history(self, params: Mapping[str, Any]) -> History:
         return read_history(params, scope=self._scope)
 
-    async def _sent(self, begun: Begun, history: History, spelling: Spelling) -> dict[str, Any]:
-        return spelling.sent(await self._agent.outcome(begun, history))
+    async def _sent(self, begun: Begun, history: History, modes: OutputModes, spelling: Spelling) -> dict[str, Any]:
+        return spelling.sent(modes.fitted_task(await self._agent.outcome(begun, history)))
 
     async def _cancelled(self, begun: Begun, history: History, spelling: Spelling) -> dict[str, Any]:
         return spelling.task(await self._agent.outcome(begun, history))
 
 
-async def _spelled(updates: AsyncGenerator[Update], spelling: Spelling) -> AsyncGenerator[Any]:
+async def _spelled(
+    updates: AsyncGenerator[Update], spelling: Spelling, modes: OutputModes | None = None
+) -> AsyncGenerator[Any]:
     async with aclosing(updates):
         async for update in updates:
-            yield spelling.update(update)
+            yield spelling.update(modes.fitted(update) if modes else update)
 
 
 def _page(listed: Listed, wanted: Wanted, spelling: Spelling) -> dict[str, Any]:

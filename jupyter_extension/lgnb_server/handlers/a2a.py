@@ -17,8 +17,8 @@ from lgnb.models.streams import StreamEvent
 
 from .. import parsing
 from ..a2a.agent import Agent
-from ..a2a.cards import HISTORY_HEADER, agent_card
-from ..a2a.server import A2aServer, Later, Now, Stream, streams
+from ..a2a.cards import HISTORY_HEADER, VERSION_HEADER, agent_card
+from ..a2a.server import A2aServer, Later, Now, Stream, check_version, streams
 from ..accepting import accepts
 from ..jsonrpc import (
     INVALID_REQUEST,
@@ -83,6 +83,7 @@ class A2aHandler(AgentCardHandler, RunHandlerBase):
             request = read_request(body)
             if request.id is None:
                 raise RpcError(INVALID_REQUEST, "A request needs an id to be answered under.")
+            check_version(self._version())
             if not self._is_accepted(request):
                 return
             server = await self._server(assistant_id)
@@ -108,6 +109,10 @@ class A2aHandler(AgentCardHandler, RunHandlerBase):
                 await self.send_when_there(run, _response(request.id, result), cancel_on_disconnect=False)
             case Stream(run, results):
                 await self.relay(run, one_by_one(_events(request.id, results)), cancel_on_disconnect=False)
+
+    def _version(self) -> str:
+        """The version of the protocol that the client names, in a header or in the address."""
+        return (self.request.headers.get(VERSION_HEADER) or self.get_query_argument(VERSION_HEADER, "")).strip()
 
     def _body(self) -> Any:
         try:

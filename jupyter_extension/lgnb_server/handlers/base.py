@@ -84,6 +84,8 @@ class LgnbHandler(APIHandler):
 
     # The run whose graph sent this request through its worker. Nobody without the key of workers can name one.
     calling_run: UUID | None = None
+    # What the operator's auth module said of the caller.
+    told_caller: Caller | None = None
     _span: Span | None = None
 
     def initialize(self, host: Host, routes: Mapping[str, Route]) -> None:
@@ -160,7 +162,7 @@ class LgnbHandler(APIHandler):
             root = url_path_join(self.base_url, MOUNT + self.host.http.mount_prefix)
             facts = RequestFacts(self.request, root=root, path_params=self._path_params())
             caller = await module.authenticate(facts)
-            self.access = module.access_of(caller)
+            self.access, self.told_caller = module.access_of(caller), caller
             user = User(username=caller.identity, name=caller.display_name, display_name=caller.display_name)
             self._known = KnownUser(user, by_token=False)
 

@@ -1,9 +1,12 @@
-"""Two hosts and two workers share one Postgres and one Redis: it does not matter which host a client asks."""
+"""Several hosts and workers share one Postgres and one Redis: it does not matter which host a client asks."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
+
+_STEPS = 8
 
 
 async def test_a_run_is_followed_and_cancelled_from_another_host(installation: Any, until: Any) -> None:
@@ -55,3 +58,44 @@ async def test_two_hosts_share_the_work_and_execute_each_run_once(installation: 
 
 async def _follow(stream: Any) -> list[tuple[str, Any]]:
     return [(part.event, part.data) async for part in stream]
+
+
+async def test_two_hosts_and_three_workers_lose_nothing_when_one_of_each_is_killed(
+    installation: Any, until: Any, figure: Any
+) -> None:
+    """Under load: whoever asked the dead host finds all of it at the other one."""
+    one, two = await asyncio.gather(installation.host(workers=0), installation.host(workers=0))
+    workers = await asyncio.gather(*(installation.worker(jobs=10) for _ in range(3)))
+    threads = await asyncio.gather(*(host.client.threads.create() for host in (one, two) for _ in range(15)))
+    begun = time.monotonic()
+    runs = await asyncio.gather(
+        *(
+            host.client.runs.create(
+                thread["thread_id"], "counter", input={"step": 0}, context={"steps": _STEPS, "delay": 0.25}
+            )
+            for host, thread in zip((one,) * 15 + (two,) * 15, threads, strict=True)
+        )
+    )
+
+    def held() -> dict[int, set[str]]:
+        rows = installation.rows(
+            "SELECT w.pid, r.run_id::text FROM runs r JOIN workers w USING (worker_id) WHERE r.status = 'running'"
+        )
+        return {worker.pid: {row["run_id"] for row in rows if row["pid"] == worker.pid} for worker in workers}
+
+    await until(lambda: all(held().values()), what="every worker has runs")
+    victim = max(workers, key=lambda worker: len(held()[worker.pid]))
+    victim.kill()
+    one.kill()
+    killed, orphans = time.monotonic(), held()[victim.pid]
+    assert orphans
+
+    await until(lambda: not held()[victim.pid], what="the runs of the dead worker are taken over")
+    figure("taken_over_seconds", time.monotonic() - killed)
+    values = await asyncio.gather(*(two.client.runs.join(run["thread_id"], run["run_id"]) for run in runs))
+    figure("thirty_runs_seconds", time.monotonic() - begun)
+
+    assert values == [{"step": _STEPS, "seen": list(range(1, _STEPS + 1))}] * 30
+    rows = {run["run_id"]: installation.run(run["run_id"]) for run in runs}
+    assert {row["status"] for row in rows.values()} == {"success"}
+    assert orphans <= {run_id for run_id, row in rows.items() if row["attempt"] > 1}

@@ -160,6 +160,24 @@ def test_what_waits_for_a_person_is_listed_with_the_line_that_answers(notebook: 
     assert "approval · thread#1 · run#2 · success" in answered[0]
 
 
+def test_a_thread_whose_run_was_cancelled_waits_for_nobody(notebook: Any) -> None:
+    """It is called interrupted as well, but only a pause or a question is listed."""
+    assert "paused" in _lines(notebook, "%lg run steps rain --interrupt-before write")[0]
+    _lines(notebook, "%lg thread new")
+    cancelled = notebook.run(
+        "%lg run steps --context token_delay=0.5 rain", interrupt_when=lambda seen: "plan" in seen.text
+    )
+    assert "thread#2 · run#2 · cancelled" in cancelled.text
+
+    deadline = time.monotonic() + 20
+    while "interrupted" not in next(line for line in _lines(notebook, "%lg threads") if "thread#2 " in line):
+        assert time.monotonic() < deadline
+    waiting = [line.split()[0] for line in _lines(notebook, "%lg interrupts")]
+
+    assert "thread#1" in waiting
+    assert "thread#2" not in waiting
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

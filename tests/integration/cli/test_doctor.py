@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -275,6 +276,25 @@ async def test_a_node_of_a_cluster_is_noticed_on_a_real_one(settings: Settings, 
     (found,) = problems(await examine(settings.with_values(redis_uri=cluster_uri)))
 
     assert "node of a Cluster" in found
+
+
+@pytest.mark.parametrize(("command", "code"), [(("serve", "--port", "0", "--workers", "0"), 1), (("worker",), 2)])
+def test_nothing_starts_with_a_node_of_a_cluster(
+    cluster_uri: str, database_uri: str, data_dir: Path, command: tuple[str, ...], code: int
+) -> None:
+    places = {"LGNB_POSTGRES_URI": database_uri, "LGNB_REDIS_URI": cluster_uri, "LGNB_DATA_DIR": str(data_dir)}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "lgnb", *command],
+        cwd=data_dir,
+        env=os.environ | places,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        check=False,
+    )
+
+    assert "names a node of a Redis Cluster, which is not supported" in done.stdout.decode()
+    assert done.returncode == code
 
 
 async def test_a_redis_that_evicts_is_noticed_on_a_real_one(settings: Settings, redis_uri: str) -> None:

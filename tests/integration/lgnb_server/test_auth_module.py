@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import websockets
 
 _MODULE = """
 from langgraph_sdk import Auth
@@ -128,3 +130,106 @@ class TestOwnersOnAPlainServer:
         monkeypatch.setattr(jupyter.extension.host.owners, "_of_server", "alice")
 
         assert (await jupyter.api.post("/threads", json={})).json()["metadata"] == {"owner": "alice"}
+
+
+_APPLICATION = """
+from langgraph_sdk import get_client
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+
+
+async def who(request):
+    user = request.user if "user" in request.scope else None
+    return JSONResponse({
+        "name": user and user.identity,
+        "shown": user and user.display_name,
+        "path": user and user.path,
+        "scopes": user and list(request.auth.scopes),
+        "body": (await request.body()).decode(),
+    })
+
+
+async def count(request):
+    return JSONResponse(await get_client().threads.count())
+
+
+async def echo(socket):
+    await socket.accept()
+    await socket.send_text(socket.user.identity if "user" in socket.scope else "nobody")
+    await socket.close()
+
+
+app = Starlette(
+    routes=[Route("/who", who, methods=["GET", "POST"]), Route("/count", count), WebSocketRoute("/echo", echo)]
+)
+"""
+
+
+class TestWithAnApplication:
+    """Routes of `http.app` beside an auth module."""
+
+    @pytest.fixture
+    def http_section(self) -> dict[str, Any]:
+        return {"enable_custom_route_auth": True}
+
+    @pytest.fixture
+    def module(self) -> str:
+        return _MODULE.replace('"path": path}', '"path": path, "permissions": ["tea"]}')
+
+    @pytest.fixture
+    def lgnb_config(self, lgnb_config: dict[str, Any], http_section: dict[str, Any]) -> dict[str, Any]:
+        file = Path(lgnb_config["langgraph_json"])
+        # A module of its own for each test, since Python keeps what it has imported.
+        name = f"web_{uuid4().hex}"
+        (file.parent / f"{name}.py").write_text(_APPLICATION)
+        content = json.loads(file.read_text()) | {"http": {"app": f"./{name}.py:app", **http_section}}
+        file.write_text(json.dumps(content))
+        return lgnb_config
+
+    async def test_its_routes_go_through_the_module_and_know_the_caller(self, jupyter: Any) -> None:
+        http = jupyter.anonymous
+        refused = await http.get("/who")
+        known = await http.post("/who", content=b"hello", headers={"x-name": "alice"})
+
+        assert (refused.status_code, refused.json()["detail"]) == (401, "No name.")
+        assert refused.headers["www-authenticate"] == "Name"
+        assert known.json() == {
+            "name": "alice",
+            "shown": "alice",
+            "path": "/who",
+            "scopes": ["authenticated", "tea"],
+            "body": "hello",
+        }
+        # No other way in: neither the keys of the server nor Jupyter's token.
+        assert (await jupyter.api.get("/who")).status_code == 401
+        bearer = {"Authorization": f"Bearer {jupyter.app.identity_provider.token}"}
+        assert (await http.get("/who", headers=bearer)).status_code == 401
+        assert (await http.get("/count", headers={"x-name": "alice"})).json() == 0
+
+    async def test_a_foreign_page_cannot_use_the_cookie_of_a_caller_on_them(self, jupyter: Any) -> None:
+        request = jupyter.api.build_request(
+            "POST", "/who", headers={"Cookie": "session=alice", "Origin": "https://evil.example"}
+        )
+        assert (await jupyter.api.send(request)).status_code in (403, 404)
+
+    async def test_their_sockets_ask_the_module_too(self, jupyter: Any) -> None:
+        address = jupyter.url.replace("http://", "ws://") + "/echo"
+
+        async with websockets.connect(address, additional_headers={"x-name": "alice"}) as socket:
+            assert await socket.recv() == "alice"
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with websockets.connect(address):
+                pass
+        assert refused.value.response.status_code == 401
+
+    @pytest.mark.parametrize("http_section", [{"enable_custom_route_auth": True, "middleware_order": "auth_first"}])
+    async def test_the_module_may_come_before_the_middleware(self, jupyter: Any) -> None:
+        assert (await jupyter.anonymous.get("/who")).status_code == 401
+        known = await jupyter.anonymous.get("/who", headers={"x-name": "alice"})
+        assert (known.status_code, known.json()["name"]) == (200, "alice")
+
+    @pytest.mark.parametrize("http_section", [{}])
+    async def test_they_are_open_where_nothing_else_is_said(self, jupyter: Any) -> None:
+        assert (await jupyter.anonymous.get("/who")).json()["name"] is None
+        assert (await jupyter.anonymous.post("/threads/search", json={})).status_code == 401
