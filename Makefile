@@ -4,7 +4,7 @@
 #   make test    every test
 #   make lint    ruff, pyright and the import contracts
 #   make audit   known vulnerabilities of what is installed; needs the index of PyPI itself
-#   make bench   the benchmark, in a quarter of an hour   (options: BENCH_ARGS="--quick")
+#   make bench   the benchmark, in a quarter of an hour   (options: BENCH_ARGS="--quick", "--growth")
 #   make chaos   servers killed, stalled and cut off under load   (options: CHAOS_ARGS="--minutes 30 --seed 7")
 #   make soak    whether memory stays flat   (options: SOAK_ARGS="--minutes 30")
 #   make compare the answers of lgnb beside those of another LangGraph server, which it installs in .venv-reference

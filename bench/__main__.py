@@ -8,14 +8,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
-from . import servers
+from . import growth, servers
 from .families import (
     Family,
     Scale,
     background,
     followers,
     memory,
+    million,
     reads,
     stateless,
     storage,
@@ -23,7 +25,7 @@ from .families import (
     streams,
     supersteps,
 )
-from .report import Results, markdown
+from .report import Results, about, markdown, write_block
 
 FAMILIES: dict[str, Family] = {
     # At rest comes first, while the servers are fresh.
@@ -36,6 +38,8 @@ FAMILIES: dict[str, Family] = {
     "reads": reads.FAMILY,
     "store": store.FAMILY,
     "storage": storage.FAMILY,
+    # Last, because its threads stay.
+    "million": million.FAMILY,
 }
 
 
@@ -44,10 +48,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="at most three minutes, less certain figures")
     parser.add_argument("--only", nargs="+", choices=FAMILIES, help="only these families")
     parser.add_argument("--ours", action="store_true", help="neither other servers nor floors")
-    parser.add_argument("--output", help="also write the table to this file")
+    parser.add_argument("--output", help="also write it into this file, between the marks of its place")
+    parser.add_argument("--growth", action="store_true", help="the growth curves instead of the table")
     arguments = parser.parse_args()
     begun = time.monotonic()
     results = Results()
+    output = Path(arguments.output) if arguments.output else None
+    if arguments.growth:
+        return _grow(results, output, is_quick=arguments.quick)
     chosen = [FAMILIES[name] for name in arguments.only or FAMILIES]
     scale = Scale(seconds=2.0 if arguments.quick else 4.0, is_quick=arguments.quick)
     with ExitStack() as stack:
@@ -59,9 +67,24 @@ def main() -> int:
     results.seconds = time.monotonic() - begun
     table = markdown(chosen, results)
     sys.stdout.write(table)
-    if arguments.output:
-        with open(arguments.output, "w", encoding="utf-8") as file:
-            file.write(table)
+    if output is not None:
+        write_block(output, "table", table)
+    return 0
+
+
+def _grow(results: Results, output: Path | None, *, is_quick: bool) -> int:
+    """The growth curves; with an output, their pictures lie in a folder beside it that has its name."""
+    from . import plots  # only here, so that the table needs no matplotlib
+
+    begun = time.monotonic()
+    measured = growth.measure(_say, is_quick=is_quick)
+    results.seconds = time.monotonic() - begun
+    folder = output.with_suffix("") if output else Path("bench-growth")
+    parts = [plots.markdown(plot, f"{folder.name}/{plots.draw(plot, folder).name}") for plot in measured]
+    text = "\n".join(["  \n".join(about(results)[:2]), f"Measured in {results.seconds / 60:.1f} minutes.", "", *parts])
+    sys.stdout.write(text)
+    if output is not None:
+        write_block(output, "growth", text)
     return 0
 
 

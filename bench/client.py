@@ -40,10 +40,13 @@ class Client:
                 raise RuntimeError(f"{method} {path} of {self._server.name} answered {answer.status}: {text[:300]!r}")
             return orjson.loads(text) if text.strip() else None
 
-    async def stream(self, method: str, path: str, body: Any = None) -> AsyncIterator[tuple[str, bytes]]:
-        """Event names and data of an event stream, each as soon as it is there."""
+    async def stream(
+        self, method: str, path: str, body: Any = None, *, after: str | None = None
+    ) -> AsyncIterator[tuple[str, bytes]]:
+        """Event names and data of an event stream, each as soon as it is there; `after` an event, "-1" for all."""
         data = None if body is None else orjson.dumps(body)
-        async with self._session.request(method, self._server.url + path, data=data) as answer:
+        headers = {} if after is None else {"Last-Event-ID": after}
+        async with self._session.request(method, self._server.url + path, data=data, headers=headers) as answer:
             if answer.status >= 400:
                 raise RuntimeError(f"{method} {path} answered {answer.status}: {(await answer.read())[:300]!r}")
             name = b""

@@ -68,7 +68,7 @@ class Server:
         if not pids:
             return None
         lines = pids[0].read_text().splitlines()
-        return f"postgresql://postgres@/lgnb?host={lines[4]}&port={lines[3]}"
+        return f"postgresql://lgnb@/lgnb?host={lines[4]}&port={lines[3]}"
 
     def stop(self) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -39,7 +39,7 @@ async def measure(server: Server, scale: Scale) -> Figures:
 
 async def _follow(client: Client, path: str) -> tuple[int, list[float]]:
     lags: list[float] = []
-    async for name, data in client.stream("GET", path + "?stream_mode=custom&last_event_id=-1"):
+    async for name, data in client.stream("GET", path + "?stream_mode=custom", after="-1"):
         if name == "custom":
             # One machine has one monotonic clock.
             lags.append(time.monotonic() - orjson.loads(data)["at"])

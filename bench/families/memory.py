@@ -27,5 +27,5 @@ FAMILY = Family(
         Metric("valkey", "Valkey", "MiB", "", 0),
     ),
     measure,
-    rounds=1,
+    rounds=2,
 )

@@ -39,7 +39,9 @@ async def measure(server: Server, scale: Scale) -> Figures:
             taken, _ = await repeated(read, seconds=scale.seconds / 2, most=200)
             found[name] = percentile(taken, 50) * 1000
 
-        left = iter(range(threads))
+        # A second round finds the threads of the first one.
+        known = await client.post("/threads/search", {"metadata": {"customer": threads - 1}, "limit": 1})
+        left = iter(() if known else range(threads))
 
         async def create() -> None:
             for number in left:
@@ -65,5 +67,5 @@ FAMILY = Family(
         Metric("search", "search among 5,000 threads by metadata, p50", "ms", "<= 2"),
     ),
     measure,
-    rounds=1,
+    rounds=2,
 )

@@ -21,14 +21,14 @@ _BODY = {
 async def measure(server: Server, scale: Scale) -> Figures:
     found: Figures = {}
     async with client_of(server) as client:
-        await _stream(client)
+        await stream(client)
         for streams in (1, 20, 100):
             repeats = {1: scale.count(10, 5), 20: 2}.get(streams, 1)
             firsts: list[float] = []
             events = 0
             before, begun = server.cpu_seconds(), time.perf_counter()
             for _ in range(repeats):
-                for first, seen in await asyncio.gather(*(_stream(client) for _ in range(streams))):
+                for first, seen in await asyncio.gather(*(stream(client) for _ in range(streams))):
                     firsts.append(first)
                     events += seen
             seconds, after = time.perf_counter() - begun, server.cpu_seconds()
@@ -40,7 +40,7 @@ async def measure(server: Server, scale: Scale) -> Figures:
     return found
 
 
-async def _stream(client: Client) -> tuple[float, int]:
+async def stream(client: Client) -> tuple[float, int]:
     """Seconds until the first token, and how many came."""
     begun = time.perf_counter()
     first, seen = 0.0, 0

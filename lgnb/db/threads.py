@@ -16,8 +16,13 @@ from .conditions import satisfied
 from .queries import query
 from .repository import Repository, where
 
-_SORT_COLUMNS: dict[str, sql.SQL] = {
-    name: sql.SQL(name) for name in ("thread_id", "status", "created_at", "updated_at", "state_updated_at")
+# Each is the order of an index: what is equal in a column follows the next one.
+_SORT_COLUMNS: dict[str, tuple[sql.SQL, ...]] = {
+    "thread_id": (sql.SQL("thread_id"),),
+    "status": (sql.SQL("status"), sql.SQL("updated_at"), sql.SQL("thread_id")),
+    "created_at": (sql.SQL("created_at"), sql.SQL("thread_id")),
+    "updated_at": (sql.SQL("updated_at"), sql.SQL("thread_id")),
+    "state_updated_at": (sql.SQL("state_updated_at"), sql.SQL("thread_id")),
 }
 
 
@@ -178,16 +183,15 @@ class ThreadRepository(Repository):
         visible: Condition | None = None,
     ) -> list[Thread]:
         conditions, params = _filters(ids=ids, metadata=metadata, values=values, status=status, visible=visible)
-        order = sql.SQL("ASC" if sort_by and sort_order == "asc" else "DESC")
+        direction = sql.SQL(" ASC" if sort_by and sort_order == "asc" else " DESC")
+        order = sql.SQL(", ").join(column + direction for column in _SORT_COLUMNS[sort_by or "updated_at"])
         statement = (
             sql.SQL(
                 "SELECT thread_id, created_at, updated_at, state_updated_at, metadata, config, status,\n"
                 '    "values", interrupts, error\nFROM threads'
             )
             + where(conditions)
-            + sql.SQL("\nORDER BY {} {}, thread_id {}\nLIMIT %(limit)s\nOFFSET %(offset)s").format(
-                _SORT_COLUMNS[sort_by or "updated_at"], order, order
-            )
+            + sql.SQL("\nORDER BY {}\nLIMIT %(limit)s\nOFFSET %(offset)s").format(order)
         )
         return await self._composed(Thread, statement, {**params, "limit": limit, "offset": offset})
 
