@@ -29,7 +29,7 @@ def packed_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     In the rest a channel is named by its place among the sorted channels, and a version that a node has seen is null
     where it is the one the channel still has.
     """
-    if set(checkpoint) != _REST_KEYS:
+    if frozenset(checkpoint) != _REST_KEYS:
         return dict(checkpoint)
     versions = cast("Mapping[str, Any]", checkpoint["channel_versions"])
     place = {channel: index for index, channel in enumerate(sorted(versions))}
