@@ -42,7 +42,7 @@ ifdef TEST_ARGS
 	$(PYTEST) $(TEST_ARGS)
 else
 	$(GUARDED) --numprocesses=2 tests/unit tests/integration
-	$(GUARDED) --numprocesses=3 --dist=loadfile -m "not alone" tests/acceptance tests/notebooks
+	$(GUARDED) --numprocesses=3 --dist=loadfile --no-loadscope-reorder -m "not alone" tests/acceptance tests/notebooks
 	$(GUARDED) -m alone tests/acceptance
 endif
 

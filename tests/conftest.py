@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -36,6 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name in second_names or (name.startswith(_FOREIGN) and not name.startswith(_OURS)):
             del os.environ[name]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # In the background of a shell; servers of the tests would inherit that, and some are stopped by an interrupt.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix="lgnb-test-"))
     # As root, the embedded Postgres runs as another user, which has to get through.
     home.chmod(0o711)
@@ -85,6 +89,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if os.environ.get("CI") == "true":
                 pytest.fail(f"{reason}, and CI must not skip this test", pytrace=False)
             pytest.skip(reason)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Few tests and long ones come first, so that at the end no process works on them while the others are idle."""
+    items.sort(key=lambda item: (item.path.name != "test_faults_chaos.py", item.path.parent.name != "faults"))
 
 
 @pytest.fixture(scope="session")

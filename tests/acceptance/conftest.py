@@ -55,10 +55,10 @@ class ServerProcess:
         """Everything the server has said so far."""
         return (self.home / "log").read_text(errors="replace")
 
-    def stop(self) -> int:
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
         """Stop in good order and return the exit code."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(by)
         try:
             return self.process.wait(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.timeout(180)
 def wait_until(holds: Callable[[], bool], what: str, *, seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, f"After {seconds:g} s still not so: {what}."
+        if time.monotonic() >= deadline:
+            running = [process.info for process in psutil.process_iter(["pid", "status", "cmdline"])]
+            pytest.fail(f"After {seconds:g} s still not so: {what}. These run: {running}")
         time.sleep(0.05)
 
 
@@ -118,8 +120,7 @@ def test_an_interrupt_without_a_terminal_stops_in_good_order_too(make_server: An
     """Jupyter itself cleans up nothing after a plain KeyboardInterrupt."""
     server = make_server(command=command)
 
-    server.process.send_signal(signal.SIGINT)
-    server.process.wait(timeout=60)
+    server.stop(signal.SIGINT)
 
     wait_until(lambda: not processes_of(server.home), "every process of the server has ended")
     assert not server.runtime_file.exists(), server.log

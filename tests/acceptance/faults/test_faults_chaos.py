@@ -15,7 +15,7 @@ import pytest
 from chaos.broken import BROKEN
 
 _TESTS = Path(__file__).parents[2]
-_MINUTES = float(os.environ.get("LGNB_TEST_CHAOS_MINUTES", "1.5"))
+_MINUTES = float(os.environ.get("LGNB_TEST_CHAOS_MINUTES", "3"))
 # The one that shows at once stays in every run of the tests; each of the others takes a while to do harm.
 _SHOWN_QUICKLY = "early-end"
 
