@@ -7,6 +7,7 @@ owns the connections.
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
 import random
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping, Sequence
@@ -53,7 +54,7 @@ if TYPE_CHECKING:  # a kernel uses the saver over HTTP and must not load the dat
 T = TypeVar("T")
 
 _MAX_INLINE_CHARACTERS = 100
-_VERSION_DIGITS = 10
+_VERSION_DIGITS = 8  # a superstep of a millisecond would need a day for them
 
 
 class Saver(BaseCheckpointSaver[str]):
@@ -93,7 +94,8 @@ class Saver(BaseCheckpointSaver[str]):
         head = "0" if current is None else str(current).partition(".")[0]
         # Versions are compared as text, so the number keeps the width it had.
         width = max(len(head), _VERSION_DIGITS)
-        return f"{int(head) + 1:0{width}}.{random.getrandbits(48):012x}"
+        tail = base64.urlsafe_b64encode(random.randbytes(6)).decode()
+        return f"{int(head) + 1:0{width}}.{tail}"
 
     # reading
 
@@ -190,11 +192,11 @@ class Saver(BaseCheckpointSaver[str]):
     ) -> None:
         if _is_cancelled(writes):
             return
-        key = _key(config)
-        if self._repeats(key, writes):
+        key, encoded = _key(config), self._encoded(writes)
+        if self._repeats(key, encoded):
             # The graph is a step ahead of its checkpoints: this one is about to be saved.
             await self._memory.awaited(key.checkpoint_id)
-        new = self._new_writes(config, writes, task_id, task_path)
+        new = self._new_writes(key, encoded, task_id, task_path)
         await self._hop(self._storage.put_writes(new, fence=self._fence))
 
     def put_writes(
@@ -202,7 +204,7 @@ class Saver(BaseCheckpointSaver[str]):
     ) -> None:
         if _is_cancelled(writes):
             return
-        new = self._new_writes(config, writes, task_id, task_path)
+        new = self._new_writes(_key(config), self._encoded(writes), task_id, task_path)
         self._wait(self._storage.put_writes(new, fence=self._fence))
 
     async def put_tasks(self, key: CheckpointKey, tasks: NextTasks) -> None:
@@ -316,12 +318,15 @@ class Saver(BaseCheckpointSaver[str]):
         self._memory.note(key.thread_id, key.checkpoint_ns, key.checkpoint_id, kept)
         return tuple(new)
 
-    def _new_writes(
-        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
-    ) -> NewWrites:
+    def _encoded(self, writes: Sequence[tuple[str, Any]]) -> Mapping[int, tuple[str, Blob]]:
+        """Channel and value of each write, not sealed."""
         # By index, since of two special writes of one kind the last one counts.
         by_idx = {WRITES_IDX_MAP.get(channel, idx): (channel, value) for idx, (channel, value) in enumerate(writes)}
-        key = _key(config)
+        return {idx: (channel, self._codec.encode_plain(value)) for idx, (channel, value) in by_idx.items()}
+
+    def _new_writes(
+        self, key: CheckpointKey, encoded: Mapping[int, tuple[str, Blob]], task_id: str, task_path: str
+    ) -> NewWrites:
         known = self._memory.of(key.thread_id, key.checkpoint_ns, key.checkpoint_id)
         return NewWrites(
             key=key,
@@ -329,23 +334,23 @@ class Saver(BaseCheckpointSaver[str]):
             task_path=task_path,
             run_id=self._run_id(None),
             writes=tuple(
-                TaskWrite(idx=idx, channel=channel, blob=self._written(value, known.get(channel)))
-                for idx, (channel, value) in by_idx.items()
+                TaskWrite(idx=idx, channel=channel, blob=self._written(plain, known.get(channel)))
+                for idx, (channel, plain) in encoded.items()
             ),
         )
 
-    def _repeats(self, key: CheckpointKey, writes: Sequence[tuple[str, Any]]) -> bool:
-        """Whether a task wrote what its channel held at the checkpoint before, and its own is not known yet."""
-        known = self._memory.newest(key.thread_id, key.checkpoint_ns)
-        if not known or self._memory.of(key.thread_id, key.checkpoint_ns, key.checkpoint_id):
+    def _repeats(self, key: CheckpointKey, encoded: Mapping[int, tuple[str, Blob]]) -> bool:
+        """Whether a task wrote what its channel was given or held before, and its own checkpoint is not known yet."""
+        if not getattr(self._storage, "keeps_parts", False):
             return False
-        return any(
-            channel in known and is_same(known[channel][1], self._codec.encode_plain(value))
-            for channel, value in writes
-        )
+        place = (key.thread_id, key.checkpoint_ns)
+        newest = self._memory.newest(*place)
+        # Each of them is to be remembered, so none is left out.
+        repeated = [self._memory.repeats(*place, channel, plain) for channel, plain in encoded.values()]
+        held = (is_same(newest[channel][1], plain) for channel, plain in encoded.values() if channel in newest)
+        return (any(repeated) or any(held)) and not self._memory.knows(*place, key.checkpoint_id)
 
-    def _written(self, value: Any, known: tuple[str, Any] | None) -> Blob:
-        plain = self._codec.encode_plain(value)
+    def _written(self, plain: Blob, known: tuple[str, Any] | None) -> Blob:
         # A node that returns what its channel holds already.
         return Blob(SAME, b"") if known is not None and is_same(known[1], plain) else self._codec.seal(plain)
 

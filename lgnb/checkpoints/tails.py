@@ -68,6 +68,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._places: OrderedDict[tuple[UUID, str], tuple[_Place, ...]] = OrderedDict()
+        self._written: OrderedDict[tuple[UUID, str, str], bytes] = OrderedDict()
         self._awaited: dict[UUID, asyncio.Future[None]] = {}
         self._noted = 0
 
@@ -76,10 +77,25 @@ class Memory:
         places = self._places.get((thread_id, checkpoint_ns), ())
         return next((place.channels for place in places if place.checkpoint_id == checkpoint_id), {})
 
+    def knows(self, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID) -> bool:
+        """Whether this is one of the last checkpoints, of which perhaps nothing is worth knowing."""
+        return any(place.checkpoint_id == checkpoint_id for place in self._places.get((thread_id, checkpoint_ns), ()))
+
     def newest(self, thread_id: UUID, checkpoint_ns: str) -> Mapping[str, tuple[str, _Known]]:
         """What is known of whichever checkpoint was the last one."""
         places = self._places.get((thread_id, checkpoint_ns))
         return places[0].channels if places else {}
+
+    def repeats(self, thread_id: UUID, checkpoint_ns: str, channel: str, plain: Blob) -> bool:
+        """Whether a large value is the one that a task wrote to this channel last."""
+        if len(plain.data) < _NOTED_FROM_BYTES:
+            return False
+        place, digest = (thread_id, checkpoint_ns, channel), digest_of(plain)
+        before = self._written.pop(place, None)
+        self._written[place] = digest
+        while len(self._written) > _MOST_PLACES:
+            self._written.popitem(last=False)
+        return before == digest
 
     async def awaited(self, checkpoint_id: UUID) -> None:
         """Return when this checkpoint was noted, or when none was for a while."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby, zip_longest
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +31,7 @@ from ..models.checkpoints import (
     joined,
 )
 from .conditions import satisfied
+from .packing import packed_checkpoint, packed_types, packed_writes, unpacked_checkpoint, unpacked_writes, usual
 from .queries import query
 from .repository import Repository, where
 
@@ -68,10 +71,10 @@ class CheckpointRepository(Repository):
             parent_checkpoint_id=new.parent_checkpoint_id,
             run_id=new.run_id,
             created_at=new.created_at,
-            checkpoint=Jsonb(new.checkpoint),
+            checkpoint=Jsonb(packed_checkpoint(new.checkpoint)),
             metadata=Jsonb(new.metadata),
             inline_channels=list(new.inline),
-            inline_types=[blob.type for blob in new.inline.values()],
+            inline_types=packed_types(new.inline.values()),
             inline_values=[blob.data for blob in new.inline.values()],
             channels=[value.channel for value in new.values],
             versions=[value.version for value in new.values],
@@ -83,6 +86,7 @@ class CheckpointRepository(Repository):
         )
 
     async def put_writes(self, new: NewWrites, *, fence: Fence | None) -> Saving:
+        writes = packed_writes(new.writes)
         return await self._fenced(
             "checkpoint_put_writes",
             fence,
@@ -90,10 +94,10 @@ class CheckpointRepository(Repository):
             task_id=new.task_id,
             task_path=new.task_path,
             run_id=new.run_id or NO_RUN,
-            idxs=[write.idx for write in new.writes],
-            channels=[write.channel for write in new.writes],
-            types=[write.blob.type for write in new.writes],
-            values=[write.blob.data for write in new.writes],
+            idxs=[write.idx for write in writes],
+            channels=[write.channel for write in writes],
+            types=[write.blob.type for write in writes],
+            values=[write.blob.data for write in writes],
         )
 
     async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None) -> Saving:
@@ -122,7 +126,7 @@ class CheckpointRepository(Repository):
             row,
             values=_joined_blobs(row),
             places=_places(row),
-            writes=tuple(
+            writes=unpacked_writes(
                 SavedWrite(task_id=task_id, task_path=path, idx=idx, channel=channel, blob=Blob(kind, data))
                 for task_id, path, idx, channel, kind, data in zip(
                     row["task_ids"] or (),
@@ -152,7 +156,7 @@ class CheckpointRepository(Repository):
                     for channel, version in row["checkpoint"]["channel_versions"].items()
                     if (place := (row["thread_id"], row["checkpoint_ns"], channel, str(version))) in values
                 },
-                writes=tuple(writes.get((row["thread_id"], row["checkpoint_ns"], row["checkpoint_id"]), ())),
+                writes=writes.get((row["thread_id"], row["checkpoint_ns"], row["checkpoint_id"]), ()),
             )
             for row in page
         ]
@@ -167,13 +171,15 @@ class CheckpointRepository(Repository):
             checkpoint_id=checkpoint_id,
             channels=list(channels),
         )
-        seeds = {row["channel"]: Blob(row["type"], row["value"]) for row in found if row["kind"] == "seed"}
+        seeds = {row["channel"]: usual(row["type"], row["value"]) for row in found if row["kind"] == "seed"}
         places = {(thread_id, checkpoint_ns, row["channel"], row["type"]) for row in found if row["kind"] == "place"}
         seeds |= {channel: blob for (_, _, channel, _), blob in (await self._versions(places)).items()}
         writes: dict[str, list[SavedWrite]] = {}
-        for row in found:
-            if row["kind"] == "write":
-                writes.setdefault(row["channel"], []).append(_write(row))
+        steps = groupby((row for row in found if row["kind"] == "write"), key=itemgetter("depth"))
+        for step in (list(rows_of_step) for _, rows_of_step in steps):
+            for write in unpacked_writes(map(_write, step)):
+                if write.channel in step[0]["wanted"]:
+                    writes.setdefault(write.channel, []).append(write)
         return {
             channel: DeltaHistory(seed=seeds.get(channel), writes=tuple(writes.get(channel, ())))
             for channel in channels
@@ -282,7 +288,7 @@ class CheckpointRepository(Repository):
         for row in found:
             place = (row["thread_id"], row["checkpoint_ns"], row["checkpoint_id"])
             writes.setdefault(place, []).append(_write(row))
-        return writes
+        return {place: unpacked_writes(rows_of_place) for place, rows_of_place in writes.items()}
 
 
 def _joined_blobs(row: Mapping[str, Any]) -> dict[str, Blob]:
@@ -333,8 +339,8 @@ def _key(key: CheckpointKey) -> dict[str, Any]:
 def _blobs(
     channels: Sequence[str] | None, types: Sequence[str] | None, data: Sequence[bytes] | None
 ) -> dict[str, Blob]:
-    parts = zip(channels or (), types or (), data or (), strict=True)
-    return {channel: Blob(kind, value) for channel, kind, value in parts}
+    parts = zip_longest(channels or (), types or (), data or ())
+    return {channel: usual(kind, value) for channel, kind, value in parts}
 
 
 def _write(row: Mapping[str, Any]) -> SavedWrite:
@@ -351,7 +357,7 @@ def _checkpoint(
     row: Mapping[str, Any],
     *,
     values: Mapping[str, Blob],
-    writes: tuple[SavedWrite, ...],
+    writes: Sequence[SavedWrite],
     places: Mapping[str, ValuePlace] | None = None,
 ) -> SavedCheckpoint:
     tasks = None
@@ -369,7 +375,7 @@ def _checkpoint(
         ),
         parent_checkpoint_id=row["parent_checkpoint_id"],
         created_at=row["created_at"],
-        checkpoint=row["checkpoint"],
+        checkpoint=unpacked_checkpoint(row["checkpoint"]),
         metadata=row["metadata"],
         values=_blobs(row["inline_channels"], row["inline_types"], row["inline_values"]) | dict(values),
         writes=tuple(

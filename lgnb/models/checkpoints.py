@@ -21,7 +21,7 @@ NO_RUN = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """One encoded value. `type` names the encoding, such as "msgpack" or "msgpack+zstd"."""
+    """One encoded value. `type` names the encoding, such as "msgpack" or "msgpack+z"."""
 
     type: str
     data: bytes

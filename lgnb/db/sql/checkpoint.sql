@@ -52,6 +52,7 @@ SELECT count(*) FROM fence;
 
 -- checkpoint_put_writes --
 -- Save what one task wrote; special writes (negative idx) replace, regular ones stay as they were first written.
+-- A row of type 'writes' holds all regular ones up to its idx.
 WITH held AS (
     SELECT 1 FROM runs
     WHERE run_id = %(fence_run_id)s::uuid AND attempt = %(fence_attempt)s::integer AND status = 'running'
@@ -74,7 +75,7 @@ WITH held AS (
         SELECT 1 FROM checkpoint_writes AS old
         WHERE old.thread_id = %(thread_id)s::uuid AND old.checkpoint_ns = %(checkpoint_ns)s::text
             AND old.checkpoint_id = %(checkpoint_id)s::uuid AND old.task_id = %(task_id)s::uuid
-            AND old.idx = w.idx
+            AND (old.idx = w.idx OR (old.idx > w.idx AND old.type = 'writes'))
     )
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, run_id) DO UPDATE SET
         task_path = EXCLUDED.task_path,
@@ -268,13 +269,14 @@ WITH RECURSIVE walk AS (
     SELECT checkpoint_id, depth, channels FROM walk WHERE checkpoint_id IS NOT NULL AND cardinality(channels) > 0
 )
 SELECT
-    'write' AS kind, steps.depth, w.channel, w.type, w.value, w.task_id, w.task_path COLLATE "C" AS task_path, w.idx
+    'write' AS kind, steps.depth, w.channel, w.type, w.value, w.task_id, w.task_path COLLATE "C" AS task_path, w.idx,
+    steps.channels AS wanted
 FROM steps
 JOIN checkpoint_writes AS w
     ON w.thread_id = %(thread_id)s::uuid AND w.checkpoint_ns = %(checkpoint_ns)s::text
-    AND w.checkpoint_id = steps.checkpoint_id AND w.channel = ANY (steps.channels)
+    AND w.checkpoint_id = steps.checkpoint_id AND (w.channel = ANY (steps.channels) OR w.type = 'writes')
 UNION ALL
-SELECT 'place', steps.depth, v.channel, v.version, NULL, NULL, '', 0
+SELECT 'place', steps.depth, v.channel, v.version, NULL, NULL, '', 0, NULL
 FROM steps
 JOIN checkpoints AS c
     ON c.thread_id = %(thread_id)s::uuid AND c.checkpoint_ns = %(checkpoint_ns)s::text
@@ -284,7 +286,7 @@ JOIN checkpoint_values AS v
     ON v.thread_id = %(thread_id)s::uuid AND v.checkpoint_ns = %(checkpoint_ns)s::text
     AND v.channel = wanted.channel AND v.version = c.checkpoint -> 'channel_versions' ->> wanted.channel
 UNION ALL
-SELECT 'seed', steps.depth, i.channel, i.type, i.value, NULL, '', 0
+SELECT 'seed', steps.depth, i.channel, i.type, i.value, NULL, '', 0, NULL
 FROM steps
 JOIN checkpoints AS c
     ON c.thread_id = %(thread_id)s::uuid AND c.checkpoint_ns = %(checkpoint_ns)s::text

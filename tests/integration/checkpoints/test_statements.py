@@ -6,6 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.memory import InMemorySaver
 from psycopg import AsyncConnection
 
 from lgnb.checkpoints.codec import Codec
@@ -78,3 +80,31 @@ async def test_an_unchanged_channel_is_stored_once(database: Database, storage: 
 
     assert rows["nested"] == 3
     assert not [channel for channel in rows if channel.startswith("branch:")]
+
+
+async def test_the_writes_of_a_task_are_one_row_and_what_comes_later_is_added(
+    database: Database, storage: PostgresStorage
+):
+    task_id, thread_id = str(uuid4()), str(uuid4())
+    saver, other = Saver(storage), InMemorySaver()
+    config: Any = {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
+    pending: list[Any] = []
+    for one in (saver, other):
+        place = await one.aput(config, empty_checkpoint(), {}, {})
+        await one.aput_writes(place, [("a", 1), ("b", None), ("__error__", "x")], task_id)
+        await one.aput_writes(place, [("c", 2)], task_id)
+        await one.aput_writes(place, [("c", 2), ("d", 3), ("__error__", "y"), ("e", 4)], task_id)
+        found = await one.aget_tuple(place)
+        assert found is not None
+        pending.append(sorted(found.pending_writes or (), key=str))
+        async for listed in one.alist(config):
+            assert sorted(listed.pending_writes or (), key=str) == pending[-1]
+
+    async with database.connection() as connection:
+        cursor = await connection.execute(
+            "SELECT idx FROM checkpoint_writes WHERE thread_id = %s AND idx >= 0 ORDER BY idx", (thread_id,)
+        )
+        rows = [idx for (idx,) in await cursor.fetchall()]
+
+    assert rows == [1, 3]
+    assert pending[0] == pending[1]

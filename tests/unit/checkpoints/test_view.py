@@ -197,6 +197,7 @@ def packed(code: int, *content: Any) -> Blob:
         (Blob("msgpack", b""), None),
         (Blob("pickle", b"x"), None),
         (Blob("msgpack+zstd", b"x"), None),
+        (Blob("msgpack+z", b"x"), None),
         (Blob("json", b'{"a": 1}'), {"a": 1}),
         (Blob("msgpack", ormsgpack.packb(ormsgpack.Ext(99, ormsgpack.packb(["a", "B", 3])))), 3),
         (packed(0), None),
@@ -219,7 +220,7 @@ def test_damaged_or_hostile_bytes_read_as_something_harmless(blob: Blob, expecte
     assert view(blob) == expected
 
 
-@given(st.binary(max_size=200), st.sampled_from(["msgpack", "json", "msgpack+zstd", "null", "bytes"]))
+@given(st.binary(max_size=200), st.sampled_from(["msgpack", "json", "msgpack+zstd", "msgpack+z", "null", "bytes"]))
 def test_no_bytes_break_the_reader(data: bytes, kind: str):
     view(Blob(kind, data))
 
