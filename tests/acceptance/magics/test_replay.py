@@ -97,12 +97,14 @@ def test_many_checkpoints_are_scored_and_errors_keep_to_their_rows(
 def test_no_more_run_at_once_than_was_asked_for(session: Session) -> None:
     run = lgnb.run("steps", {"topic": "tea"}, thread="new")
     working, most = 0, 0
+    pair = asyncio.Barrier(2)
 
     async def scorer(_: Replay) -> int:
         nonlocal working, most
         working += 1
         most = max(most, working)
-        await asyncio.sleep(0.02)
+        await asyncio.wait_for(pair.wait(), 30)
+        await asyncio.sleep(0.02)  # time for a third, if there were one
         working -= 1
         return 1
 
