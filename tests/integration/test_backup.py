@@ -14,6 +14,7 @@ import psycopg
 
 from lgnb import embedded
 from lgnb.embedded.binaries import postgres_bin
+from lgnb.embedded.layout import MAJOR
 
 _ROOT = Path(__file__).parents[2]
 
@@ -25,9 +26,14 @@ def commands(name: str) -> str:
     return found[1]
 
 
-def run(name: str, folder: Path, **variables: str) -> None:
-    # The programs of the embedded Postgres fit any version that the tests use.
-    path = os.pathsep.join((str(postgres_bin(None)), str(Path(sys.executable).parent), os.environ["PATH"]))
+def programs(major: int) -> Path:
+    """Where pg_dump and pg_restore of this version are; those of a newer one say what an older server does not know."""
+    debian = Path(f"/usr/lib/postgresql/{major}/bin")
+    return debian if major != MAJOR and debian.is_dir() else postgres_bin(None)
+
+
+def run(name: str, folder: Path, *, major: int = MAJOR, **variables: str) -> None:
+    path = os.pathsep.join((str(programs(major)), str(Path(sys.executable).parent), os.environ["PATH"]))
     environment = os.environ | {"PATH": path} | variables
     done = subprocess.run(
         ["sh", "-e", "-c", commands(name)], cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -53,8 +59,9 @@ async def test_a_dump_comes_back_in_another_database(postgres_uri: str, database
     async with await psycopg.AsyncConnection.connect(postgres_uri, autocommit=True) as admin:
         await admin.execute(f"CREATE DATABASE {name}".encode())
         try:
-            run("dump", tmp_path, LGNB_POSTGRES_URI=database_uri)
-            run("restore", tmp_path, LGNB_POSTGRES_URI=restored_uri)
+            major = admin.info.server_version // 10_000
+            run("dump", tmp_path, major=major, LGNB_POSTGRES_URI=database_uri)
+            run("restore", tmp_path, major=major, LGNB_POSTGRES_URI=restored_uri)
             before, after = await _count(database_uri), await _count(restored_uri)
         finally:
             await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -188,7 +189,7 @@ async def test_a_postgres_that_cannot_be_reached_is_told_with_the_likely_cause(
 
 
 async def test_a_database_that_does_not_exist_is_told(settings: Settings, postgres_uri: str) -> None:
-    missing = postgres_uri.replace("/lgnb?", "/not_there?") if "/lgnb?" in postgres_uri else f"{postgres_uri}_not_there"
+    missing = urlunsplit(urlsplit(postgres_uri)._replace(path="/not_there"))
 
     (found,) = problems(await examine(settings.with_values(postgres_uri=missing)))
 
