@@ -55,6 +55,8 @@ def main() -> int:
     results = Results()
     output = Path(arguments.output) if arguments.output else None
     if arguments.growth:
+        if arguments.only or arguments.ours:
+            parser.error("--growth draws all its curves, of this server alone: leave --only and --ours out")
         return _grow(results, output, is_quick=arguments.quick)
     chosen = [FAMILIES[name] for name in arguments.only or FAMILIES]
     scale = Scale(seconds=2.0 if arguments.quick else 4.0, is_quick=arguments.quick)

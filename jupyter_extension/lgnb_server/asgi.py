@@ -112,6 +112,9 @@ class Lifespan:
 class _Admission(LongAnswerHandler):
     """What both handlers share: who may come in, and the scope that the application is given."""
 
+    # Who was let in, once somebody asked.
+    admitted: Caller | None = None
+
     def initialize(self, host: Host, routes: Mapping[str, Route], custom: Application | None = None) -> None:
         super().initialize(host, routes)
         assert custom is not None
@@ -119,9 +122,6 @@ class _Admission(LongAnswerHandler):
 
     def set_default_headers(self) -> None:
         """None: the application decides about its answers."""
-
-    # Who was let in, once somebody asked.
-    admitted: Caller | None = None
 
     async def admit(self) -> None:
         """Ask for credentials, by the rules of every other route. Raises HTTPError."""

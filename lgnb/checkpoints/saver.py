@@ -78,6 +78,7 @@ class Saver(BaseCheckpointSaver[str]):
         self._codec = codec or Codec()
         super().__init__(serde=self._codec.serde)
         self._storage = storage
+        self._keeps_parts = getattr(storage, "keeps_parts", False)
         self._fence = fence
         self._loop = loop
         self._memory = Memory()
@@ -300,7 +301,7 @@ class Saver(BaseCheckpointSaver[str]):
         versions: ChannelVersions,
         stored: Mapping[str, tuple[str, Any]],
     ) -> tuple[NewValue, ...]:
-        if not getattr(self._storage, "keeps_parts", False):
+        if not self._keeps_parts:
             return tuple(
                 NewValue(channel=channel, version=version, blob=self._codec.encode(value))
                 for channel, (version, value) in stored.items()
@@ -341,12 +342,12 @@ class Saver(BaseCheckpointSaver[str]):
 
     def _repeats(self, key: CheckpointKey, encoded: Mapping[int, tuple[str, Blob]]) -> bool:
         """Whether a task wrote what its channel was given or held before, and its own checkpoint is not known yet."""
-        if not getattr(self._storage, "keeps_parts", False):
+        if not self._keeps_parts:
             return False
         place = (key.thread_id, key.checkpoint_ns)
         newest = self._memory.newest(*place)
         # Each of them is to be remembered, so none is left out.
-        repeated = [self._memory.repeats(*place, channel, plain) for channel, plain in encoded.values()]
+        repeated = [self._memory.note_write(*place, channel, plain) for channel, plain in encoded.values()]
         held = (is_same(newest[channel][1], plain) for channel, plain in encoded.values() if channel in newest)
         return (any(repeated) or any(held)) and not self._memory.knows(*place, key.checkpoint_id)
 

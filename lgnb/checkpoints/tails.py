@@ -86,8 +86,8 @@ class Memory:
         places = self._places.get((thread_id, checkpoint_ns))
         return places[0].channels if places else {}
 
-    def repeats(self, thread_id: UUID, checkpoint_ns: str, channel: str, plain: Blob) -> bool:
-        """Whether a large value is the one that a task wrote to this channel last."""
+    def note_write(self, thread_id: UUID, checkpoint_ns: str, channel: str, plain: Blob) -> bool:
+        """Remember a large value that a task wrote; whether the one before in this channel was the same."""
         if len(plain.data) < _NOTED_FROM_BYTES:
             return False
         place, digest = (thread_id, checkpoint_ns, channel), digest_of(plain)

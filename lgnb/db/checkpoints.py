@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby, zip_longest
+from itertools import groupby
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -31,7 +31,7 @@ from ..models.checkpoints import (
     joined,
 )
 from .conditions import satisfied
-from .packing import packed_checkpoint, packed_types, packed_writes, unpacked_checkpoint, unpacked_writes, usual
+from .packing import packed_checkpoint, packed_types, packed_writes, typed_blob, unpacked_checkpoint, unpacked_writes
 from .queries import query
 from .repository import Repository, where
 
@@ -171,7 +171,7 @@ class CheckpointRepository(Repository):
             checkpoint_id=checkpoint_id,
             channels=list(channels),
         )
-        seeds = {row["channel"]: usual(row["type"], row["value"]) for row in found if row["kind"] == "seed"}
+        seeds = {row["channel"]: typed_blob(row["type"], row["value"]) for row in found if row["kind"] == "seed"}
         places = {(thread_id, checkpoint_ns, row["channel"], row["type"]) for row in found if row["kind"] == "place"}
         seeds |= {channel: blob for (_, _, channel, _), blob in (await self._versions(places)).items()}
         writes: dict[str, list[SavedWrite]] = {}
@@ -339,8 +339,9 @@ def _key(key: CheckpointKey) -> dict[str, Any]:
 def _blobs(
     channels: Sequence[str] | None, types: Sequence[str] | None, data: Sequence[bytes] | None
 ) -> dict[str, Blob]:
-    parts = zip_longest(channels or (), types or (), data or ())
-    return {channel: usual(kind, value) for channel, kind, value in parts}
+    data = data or ()
+    parts = zip(channels or (), types or [None] * len(data), data, strict=True)
+    return {channel: typed_blob(kind, value) for channel, kind, value in parts}
 
 
 def _write(row: Mapping[str, Any]) -> SavedWrite:

@@ -76,7 +76,7 @@ def packed_types(blobs: Iterable[Blob]) -> list[str]:
     return [] if all(blob.type == _usual_type(blob.data) for blob in blobs) else [blob.type for blob in blobs]
 
 
-def usual(kind: str | None, data: bytes) -> Blob:
+def typed_blob(kind: str | None, data: bytes) -> Blob:
     """A value as it was saved, whose type was left out if it was the usual one."""
     return Blob(_usual_type(data) if kind is None else kind, data)
 
@@ -114,7 +114,7 @@ def _writes_of(row: SavedWrite) -> list[SavedWrite]:
     if row.blob.type != WRITES:
         return [row]
     return [
-        SavedWrite(task_id=row.task_id, task_path=row.task_path, idx=idx, channel=channel, blob=usual(kind, data))
+        SavedWrite(task_id=row.task_id, task_path=row.task_path, idx=idx, channel=channel, blob=typed_blob(kind, data))
         for idx, (channel, kind, data) in enumerate(ormsgpack.unpackb(row.blob.data))
     ]
 

@@ -191,7 +191,7 @@ def test_a_thread_whose_run_was_cancelled_waits_for_nobody(notebook: Any) -> Non
         ("cron delete cron#9", "%lg crons lists them"),
         ("store put users ada tea", "not an object"),
         ("assistant create agent --graph agent", "%lg assistant edit agent"),
-        ("assistant create new --graph nosuch", "There is no graph 'nosuch'; this server has "),
+        ("assistant create new --graph nosuch", "agent, approval, "),
         ("assistant edit agent", "--context KEY=VALUE"),
         ("assistant verions", "did you mean %lg assistant versions"),
         ("thread nosuch", "%lg threads lists them"),

@@ -12,9 +12,9 @@ from lgnb.db.packing import (
     packed_checkpoint,
     packed_types,
     packed_writes,
+    typed_blob,
     unpacked_checkpoint,
     unpacked_writes,
-    usual,
 )
 from lgnb.models.checkpoints import Blob, SavedWrite, TaskWrite
 
@@ -42,7 +42,7 @@ def test_a_checkpoint_of_another_shape_is_stored_as_it_is(checkpoint: dict[str, 
 def test_usual_types_are_left_out_only_where_all_are_usual(blobs: list[Blob]) -> None:
     types = packed_types(blobs) or [None] * len(blobs)
 
-    assert [usual(kind, blob.data) for kind, blob in zip(types, blobs, strict=True)] == blobs
+    assert [typed_blob(kind, blob.data) for kind, blob in zip(types, blobs, strict=True)] == blobs
 
 
 @given(st.lists(_BLOBS, max_size=4), st.sets(st.integers(-4, -1), max_size=2))
@@ -59,8 +59,8 @@ def test_writes_are_unpacked_as_they_were(regular: list[Blob], special: set[int]
 @pytest.mark.parametrize(
     "writes",
     [
-        [TaskWrite(idx=idx, channel="a", blob=usual(None, bytes(2000))) for idx in range(2)],
-        [TaskWrite(idx=idx, channel="a", blob=usual(None, b"1")) for idx in (1, 2)],
+        [TaskWrite(idx=idx, channel="a", blob=typed_blob(None, bytes(2000))) for idx in range(2)],
+        [TaskWrite(idx=idx, channel="a", blob=typed_blob(None, b"1")) for idx in (1, 2)],
     ],
 )
 def test_large_writes_and_those_with_a_gap_keep_rows_of_their_own(writes: list[TaskWrite]) -> None:
@@ -68,8 +68,8 @@ def test_large_writes_and_those_with_a_gap_keep_rows_of_their_own(writes: list[T
 
 
 def test_of_a_number_written_twice_the_first_row_counts() -> None:
-    first = packed_writes([TaskWrite(idx=idx, channel=f"old {idx}", blob=usual(None, b"1")) for idx in range(2)])
-    later = packed_writes([TaskWrite(idx=idx, channel=f"new {idx}", blob=usual(None, b"2")) for idx in range(3)])
+    first = packed_writes([TaskWrite(idx=idx, channel=f"old {idx}", blob=typed_blob(None, b"1")) for idx in range(2)])
+    later = packed_writes([TaskWrite(idx=idx, channel=f"new {idx}", blob=typed_blob(None, b"2")) for idx in range(3)])
     assert [row.blob.type for row in (*first, *later)] == [WRITES, WRITES]
 
     assert [write.channel for write in _unpacked([*first, *later])] == ["old 0", "old 1", "new 2"]
@@ -77,7 +77,7 @@ def test_of_a_number_written_twice_the_first_row_counts() -> None:
 
 def test_each_task_has_numbers_of_its_own() -> None:
     rows = [
-        SavedWrite(task_id=UUID(int=task), task_path="~", idx=0, channel=f"c{task}", blob=usual(None, b"1"))
+        SavedWrite(task_id=UUID(int=task), task_path="~", idx=0, channel=f"c{task}", blob=typed_blob(None, b"1"))
         for task in (1, 2)
     ]
 
