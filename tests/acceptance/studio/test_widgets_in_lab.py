@@ -155,6 +155,40 @@ def test_a_run_that_waits_ends_with_a_form_and_goes_on_below_it(notebook: Notebo
     assert notebook.page.locator(".jp-Notebook .jp-CodeCell").count() == cells
 
 
+@pytest.mark.parametrize(("decision", "outcome"), [("Approve", "sent"), ("Reject", "rejected")])
+def test_an_interrupt_is_approved_or_rejected_in_the_cell(
+    notebook: Notebook, api: Api, decision: str, outcome: str
+) -> None:
+    """Each decision ends the run with its own outcome."""
+    output = notebook.run("approve")
+    form = output.get_by_role("form", name="The graph waits for an answer")
+    form.get_by_role("radio", name=decision).check()
+    form.locator("button[type=submit]").click()
+    expect(output.locator(".lg-run-head .lg-chip")).to_contain_text("success")
+
+    assert api.state(thread_of(api, "approval"))["values"]["outcome"] == outcome
+
+
+def test_a_state_is_edited_forked_and_run_again_in_the_cell(notebook: Notebook, api: Api) -> None:
+    """Time travel without leaving the notebook: the branch goes on from the edited checkpoint."""
+    output = notebook.run("thread")
+    thread = thread_of(api, "steps")
+    box = output.get_by_role("listbox", name="Checkpoints, newest first")
+    box.get_by_role("option").filter(has_text="→ write").click()
+    expect(output.locator(".lg-cp-head h3")).to_have_text("Step 2 · research")
+    output.get_by_role("button", name="Edit and fork").click()
+    editor = output.get_by_role("form", name="Edit the state")
+    editor.get_by_label("topic").fill("snow")
+    editor.get_by_role("button", name="Save as a fork").click()
+    expect(output.locator(".lg-cp-head h3")).to_contain_text("edited")
+    assert api.state(thread)["values"]["topic"] == "snow"
+
+    output.get_by_role("button", name="Run from here").click()
+    expect(output.locator(".lg-run-head .lg-chip")).to_contain_text("success")
+    assert api.state(thread)["values"]["report"].startswith("# Snow")
+    screenshot(notebook.page, "lab-fork")
+
+
 def test_two_questions_are_answered_in_the_cell(notebook: Notebook, api: Api) -> None:
     """One form, two answers, each to its own question."""
     output = notebook.run("two")
