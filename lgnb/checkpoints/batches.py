@@ -1,105 +1,230 @@
 """Saves of all runs of a process, sent together: what comes while a batch is on its way goes with the next one.
 
-One batch is one round trip and one commit. A save that Postgres refuses is no reason to lose its neighbours: then each
-is tried alone.
+One batch is one statement and one commit. Everything is saved in the order in which it was given, so a run may go on
+before its saves are committed: what a later one builds on is always there. A save that Postgres refuses is no reason
+to lose its neighbours: then each is tried alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from ..db.checkpoints import CheckpointRepository, Saving
+from psycopg.errors import UniqueViolation
+
+from ..db.checkpoints import CheckpointRepository
 from ..db.database import Database
-from ..errors import DatabaseUnavailable
+from ..errors import DatabaseFull, DatabaseUnavailable, LeaseLost, PlaceTaken
 from ..failpoints import failpoint
+from ..models.checkpoints import Fence, NewCheckpoint, NewTasks, NewWrites, Save
 
-Save = Callable[[CheckpointRepository], Awaitable[Saving]]
-
-_MOST_SAVES = 64
+_MOST_SAVES = 200
 _MOST_BYTES = 1 << 20
-# While one batch commits, another may be sent.
-_BATCHES_AT_ONCE = 2
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Given:
     save: Save
-    size: int
-    done: asyncio.Future[bool]
+    line: SaveLine
+    at: float
 
 
 class SaveBatches:
-    """`save` returns when its batch is committed. All calls come from one event loop."""
+    """Sends what its lines are given, on the loop of the database; lines may be used from any loop.
 
-    def __init__(self, database: Database) -> None:
+    Saving outlives a short restart of Postgres: it is tried again for `patience_seconds` while that does not answer.
+    Whether a lost statement took effect does not matter: saving twice is saving once.
+    """
+
+    def __init__(self, database: Database, *, patience_seconds: float) -> None:
         self._database = database
-        self._waiting: deque[_Waiting] = deque()
-        self._senders: set[asyncio.Task[None]] = set()
+        self._patience_seconds = patience_seconds
+        self._given: deque[_Given] = deque()
+        self._sender: asyncio.Task[None] | None = None
+        self._is_roused = False
 
-    async def save(self, save: Save, *, size: int) -> bool:
-        """Whether the fence of the save held; `size` is about how many bytes it sends."""
-        waiting = _Waiting(save, size, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        if len(self._senders) < _BATCHES_AT_ONCE:
-            self._senders.add(asyncio.create_task(self._send(), name="lgnb-saves"))
-        return await waiting.done
+    def line(self, fence: Fence | None) -> SaveLine:
+        return SaveLine(self, fence)
+
+    def give(self, save: Save, line: SaveLine) -> None:
+        """Queue a save; its line hears how it went."""
+        self._given.append(_Given(save, line, time.monotonic()))
+        if not self._is_roused:
+            self._is_roused = True
+            try:
+                (self._database.loop or asyncio.get_running_loop()).call_soon_threadsafe(self._rouse)
+            except RuntimeError as error:
+                raise DatabaseUnavailable("The process stops.") from error
+
+    def _rouse(self) -> None:
+        self._is_roused = False
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send(), name="lgnb-saves")
 
     async def _send(self) -> None:
         try:
-            # What else this turn of the loop brings shall come along.
-            await asyncio.sleep(0)
             while batch := self._next_batch():
                 await self._write(batch)
         finally:
-            # Here, not when the task is done: a save in between would find no place for a sender and wait for ever.
-            self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self._sender = None
 
-    def _next_batch(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+    def _next_batch(self) -> list[_Given]:
+        batch: list[_Given] = []
+        rows: set[Hashable] = set()
         size = 0
-        while self._waiting and len(batch) < _MOST_SAVES and (not batch or size + self._waiting[0].size <= _MOST_BYTES):
-            waiting = self._waiting.popleft()
-            if not waiting.done.done():  # else nobody waits for it any more
-                batch.append(waiting)
-                size += waiting.size
+        while self._given and len(batch) < _MOST_SAVES:
+            given = self._given[0]
+            row, bytes_of_it = _row_of(given.save), _size_of(given.save)
+            # A statement can change a row but once.
+            if batch and (row in rows or size + bytes_of_it > _MOST_BYTES):
+                break
+            batch.append(self._given.popleft())
+            rows.add(row)
+            size += bytes_of_it
         return batch
 
-    async def _write(self, batch: list[_Waiting]) -> None:
-        try:
-            held = await self._written(batch)
-        except DatabaseUnavailable as error:
-            self._fail(batch, error)
-        except asyncio.CancelledError:
-            self._fail(batch, DatabaseUnavailable("The process stops."))
-            raise
-        except Exception as error:  # noqa: BLE001  whoever waits for the save gets it
-            if len(batch) == 1:
-                self._fail(batch, error)
-                return
-            for waiting in batch:
-                await self._write([waiting])
-        else:
-            for waiting, one in zip(batch, held, strict=True):
-                if not waiting.done.done():
-                    waiting.done.set_result(one)
+    async def _write(self, batch: Sequence[_Given]) -> None:
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        # What follows a save that is missing would tell of a state that nobody can load.
+        _settle([(given, given.line.error) for given in batch if given.line.error is not None])
+        batch = [given for given in batch if given.line.error is None]
+        while batch:
+            try:
+                held = await self._held(batch)
+            except DatabaseFull as error:
+                return _settle([(given, error) for given in batch])
+            except DatabaseUnavailable as error:
+                give_up_at = time.monotonic() + pause_seconds - self._patience_seconds
+                _settle([(given, error) for given in batch if given.at < give_up_at])
+                if batch := [given for given in batch if given.at >= give_up_at]:
+                    await asyncio.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+            except asyncio.CancelledError:
+                _settle([(given, DatabaseUnavailable("The process stops.")) for given in batch])
+                raise
+            except Exception as error:  # noqa: BLE001  whoever gave the save gets it
+                if len(batch) == 1:
+                    return _settle([(batch[0], _translated(error))])
+                for given in batch:
+                    await self._write([given])
+                return None
+            else:
+                return _settle(
+                    [(given, None if one else given.line.lost()) for given, one in zip(batch, held, strict=True)]
+                )
+        return None
 
-    async def _written(self, batch: list[_Waiting]) -> list[bool]:
-        if len(batch) == 1:
-            async with self._database.connection() as connection:
-                failpoint("before_save")
-                return [await (await batch[0].save(CheckpointRepository(connection))).held()]
-        async with self._database.pipeline(transaction=False) as connection:
+    async def _held(self, batch: Sequence[_Given]) -> list[bool]:
+        async with self._database.connection() as connection:
             failpoint("before_save")
-            checkpoints = CheckpointRepository(connection)
-            saving = [await waiting.save(checkpoints) for waiting in batch]
-        return [await one.held() for one in saving]
+            return await CheckpointRepository(connection).save([(given.save, given.line.fence) for given in batch])
 
-    @staticmethod
-    def _fail(batch: list[_Waiting], error: Exception) -> None:
-        for waiting in batch:
-            if not waiting.done.done():
-                waiting.done.set_exception(error)
+
+class SaveLine:
+    """Saves that belong together, in their order. After one that failed nothing of it is saved any more.
+
+    Attributes:
+        fence: the attempt in whose name they are saved.
+        error: what became of the first one that failed.
+    """
+
+    def __init__(self, batches: SaveBatches, fence: Fence | None) -> None:
+        self.fence = fence
+        self.error: Exception | None = None
+        self._batches = batches
+        self._lock = threading.Lock()
+        self._open = 0
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def add(self, save: Save) -> None:
+        """Save this as soon as may be. Raises what kept an earlier one from being saved."""
+        if self.error is not None:
+            raise self.error
+        with self._lock:
+            self._open += 1
+        self._batches.give(save, self)
+
+    async def flush(self) -> None:
+        """Return when everything is committed.
+
+        Raises:
+            LeaseLost: the fence does not hold; nothing was saved.
+            PlaceTaken: a part of a list would go where another one is; nothing was saved.
+            DatabaseUnavailable: Postgres did not answer.
+        """
+        with self._lock:
+            future = asyncio.get_running_loop().create_future() if self._open else None
+            if future is not None:
+                self._waiting.append(future)
+        if future is not None:
+            await future
+        if self.error is not None:
+            raise self.error
+
+    def lost(self) -> LeaseLost | None:
+        """What it means that the fence did not hold."""
+        return None if self.fence is None else LeaseLost(self.fence.run_id, self.fence.attempt)
+
+    def settle(self, count: int, error: Exception | None) -> list[asyncio.Future[None]]:
+        """So many saves are done; who waited for the last one."""
+        with self._lock:
+            self.error = self.error or error
+            self._open -= count
+            waiting, self._waiting = (self._waiting, []) if not self._open else ([], self._waiting)
+        return waiting
+
+
+def _settle(outcomes: Sequence[tuple[_Given, Exception | None]]) -> None:
+    """Tell the lines, and wake each loop that waits for one of them once."""
+    counts: dict[SaveLine, int] = defaultdict(int)
+    errors: dict[SaveLine, Exception] = {}
+    for given, error in outcomes:
+        counts[given.line] += 1
+        if error is not None:
+            errors.setdefault(given.line, error)
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
+    for line, count in counts.items():
+        for future in line.settle(count, errors.get(line)):
+            by_loop[future.get_loop()].append(future)
+    for loop, futures in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_wake, futures)
+        except RuntimeError:  # the loop is closed, and nobody waits there any more
+            continue
+
+
+def _wake(futures: Sequence[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
+
+
+def _translated(error: Exception) -> Exception:
+    if isinstance(error, UniqueViolation):
+        return PlaceTaken("Another branch has extended the same list.")
+    return error
+
+
+def _row_of(save: Save) -> Hashable:
+    """What two saves of one statement must not have in common."""
+    match save:
+        case NewCheckpoint() | NewTasks():
+            return type(save), save.key
+        case NewWrites():
+            return save.key, save.task_id
+
+
+def _size_of(save: Save) -> int:
+    match save:
+        case NewCheckpoint():
+            return sum(len(value.blob.data) for value in save.values if value.blob)
+        case NewWrites():
+            return sum(len(write.blob.data) for write in save.writes)
+        case NewTasks():
+            return 0

@@ -39,13 +39,16 @@ from ..models.checkpoints import (
     DeltaHistory,
     Fence,
     NewCheckpoint,
+    NewTasks,
     NewValue,
     NewWrites,
     NextTasks,
+    Save,
     SavedCheckpoint,
     TaskWrite,
 )
 from .codec import Codec
+from .lines import Line, TakesLines, TaskLine
 from .tails import Memory, is_same, loaded_value, new_value
 
 if TYPE_CHECKING:  # a kernel uses the saver over HTTP and must not load the database
@@ -65,6 +68,8 @@ class Saver(BaseCheckpointSaver[str]):
         codec: how values become bytes; give it the types of the graph's state.
         fence: the attempt of the run. Each write raises LeaseLost, and changes nothing, once it is not current.
         loop: the loop that owns the storage, when graphs run on another one. The synchronous methods need it.
+        behind: the graph goes on while its checkpoints are being saved, all of them in order. `settled` waits for
+            them, and so does everything that reads.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Saver(BaseCheckpointSaver[str]):
         *,
         fence: Fence | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
+        behind: bool = False,
     ) -> None:
         self._codec = codec or Codec()
         super().__init__(serde=self._codec.serde)
@@ -82,6 +88,12 @@ class Saver(BaseCheckpointSaver[str]):
         self._fence = fence
         self._loop = loop
         self._memory = Memory()
+        line = storage.line(fence) if isinstance(storage, TakesLines) else None
+        self._line: Line = line or TaskLine(self._store)
+        # Without a line of its own a storage promises no order.
+        self._is_behind = behind and line is not None
+        # Lists that this saver did not begin: another branch may be about to extend them.
+        self._shared_lists: set[str] = set()
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Saver:
         """This saver, also reviving these types; LangGraph calls it with the types of a graph's state."""
@@ -101,10 +113,12 @@ class Saver(BaseCheckpointSaver[str]):
     # reading
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        await self.settled()
         saved = await self._hop(self._storage.get(**_place(config), checkpoint_id=_checkpoint_id(config)))
         return self._loaded(saved) if saved else None
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        self._wait(self.settled())
         saved = self._wait(self._storage.get(**_place(config), checkpoint_id=_checkpoint_id(config)))
         return self._loaded(saved) if saved else None
 
@@ -116,6 +130,7 @@ class Saver(BaseCheckpointSaver[str]):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
+        await self.settled()
         for saved in await self._hop(self._storage.list(_filter(config, filter, before, limit))):
             yield self._tuple(saved)
 
@@ -127,6 +142,7 @@ class Saver(BaseCheckpointSaver[str]):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
+        self._wait(self.settled())
         for saved in self._wait(self._storage.list(_filter(config, filter, before, limit))):
             yield self._tuple(saved)
 
@@ -135,6 +151,7 @@ class Saver(BaseCheckpointSaver[str]):
     ) -> Mapping[str, DeltaChannelHistory]:
         if not channels:
             return {}
+        await self.settled()
         return self._histories(
             await self._hop(
                 self._storage.delta_history(
@@ -148,6 +165,7 @@ class Saver(BaseCheckpointSaver[str]):
     ) -> Mapping[str, DeltaChannelHistory]:
         if not channels:
             return {}
+        self._wait(self.settled())
         return self._histories(
             self._wait(
                 self._storage.delta_history(
@@ -166,11 +184,18 @@ class Saver(BaseCheckpointSaver[str]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         new = self._new_checkpoint(config, checkpoint, metadata, new_versions)
+        shared = self._shared_lists and self._shared_lists.intersection(_extended_lists(new))
+        if self._is_behind and not shared:
+            self._line.add(new)
+            return _config(new.key)
         try:
             await self._hop(self._storage.put(new, fence=self._fence))
         except PlaceTaken:
             whole = self._whole_checkpoint(config, checkpoint, metadata, new_versions)
             await self._hop(self._storage.put(whole, fence=self._fence))
+        else:
+            # Whoever has extended a list is the only one who goes on extending it.
+            self._shared_lists -= shared or set()
         return _config(new.key)
 
     def put(
@@ -198,7 +223,10 @@ class Saver(BaseCheckpointSaver[str]):
             # The graph is a step ahead of its checkpoints: this one is about to be saved.
             await self._memory.awaited(key.checkpoint_id)
         new = self._new_writes(key, encoded, task_id, task_path)
-        await self._hop(self._storage.put_writes(new, fence=self._fence))
+        if self._is_behind:
+            self._line.add(new)
+        else:
+            await self._hop(self._storage.put_writes(new, fence=self._fence))
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
@@ -208,9 +236,16 @@ class Saver(BaseCheckpointSaver[str]):
         new = self._new_writes(_key(config), self._encoded(writes), task_id, task_path)
         self._wait(self._storage.put_writes(new, fence=self._fence))
 
-    async def put_tasks(self, key: CheckpointKey, tasks: NextTasks) -> None:
-        """Save what follows a checkpoint, for readers without the graph; see `tasks_of_event`."""
-        await self._hop(self._storage.put_tasks(key, tasks, fence=self._fence))
+    def add_tasks(self, key: CheckpointKey, tasks: NextTasks) -> None:
+        """Save what follows a checkpoint, for readers without the graph; see `tasks_of_event`. Nobody waits for it.
+
+        Raises what kept something from being saved before.
+        """
+        self._line.add(NewTasks(key=key, tasks=tasks))
+
+    async def settled(self) -> None:
+        """Return when everything is committed that nobody waited for; raises what kept it from that."""
+        await self._line.flush()
 
     async def adelete_thread(self, thread_id: str) -> None:
         await self._hop(self._storage.delete_threads([UUID(thread_id)]))
@@ -250,6 +285,15 @@ class Saver(BaseCheckpointSaver[str]):
         raise ValueError(f"There is no prune strategy {strategy!r}; use keep_latest or delete.")
 
     # between objects and bytes
+
+    async def _store(self, save: Save) -> None:
+        match save:
+            case NewCheckpoint():
+                await self._hop(self._storage.put(save, fence=self._fence))
+            case NewWrites():
+                await self._hop(self._storage.put_writes(save, fence=self._fence))
+            case NewTasks():
+                await self._hop(self._storage.put_tasks(save.key, save.tasks, fence=self._fence))
 
     def _new_checkpoint(
         self,
@@ -364,6 +408,7 @@ class Saver(BaseCheckpointSaver[str]):
     def _loaded(self, saved: SavedCheckpoint) -> CheckpointTuple:
         """A checkpoint that was asked for alone, because a run begins from it."""
         loaded = self._tuple(saved)
+        self._shared_lists.update(place.lineage for place in saved.places.values())
         values, versions = loaded.checkpoint["channel_values"], loaded.checkpoint["channel_versions"]
         known = {
             channel: (str(versions[channel]), noted)
@@ -439,6 +484,10 @@ def _is_cancelled(writes: Sequence[tuple[str, Any]]) -> bool:
     Whoever goes on from the checkpoint would take them for all that the task had to say; so it is executed again.
     """
     return any(channel == ERROR and isinstance(value, asyncio.CancelledError) for channel, value in writes)
+
+
+def _extended_lists(new: NewCheckpoint) -> Iterator[str]:
+    return (value.place.lineage for value in new.values if value.place is not None and value.blob is not None)
 
 
 def _is_small(value: Any) -> bool:

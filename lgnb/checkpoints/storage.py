@@ -5,17 +5,12 @@ Arguments and answers are bytes, text and ids, so that the protocol can also be 
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from psycopg.errors import UniqueViolation
-
 from ..db.checkpoints import CheckpointRepository
 from ..db.database import Database
-from ..errors import DatabaseFull, DatabaseUnavailable, LeaseLost, PlaceTaken
 from ..models.checkpoints import (
     Blob,
     CheckpointFilter,
@@ -23,12 +18,15 @@ from ..models.checkpoints import (
     DeltaHistory,
     Fence,
     NewCheckpoint,
+    NewTasks,
     NewWrites,
     NextTasks,
     RunTraces,
+    Save,
     SavedCheckpoint,
 )
-from .batches import Save, SaveBatches
+from ..models.vault import NoVault
+from .batches import SaveBatches, SaveLine
 from .sealed import opened, opened_history, sealed_checkpoint, sealed_writes
 from .view import view
 
@@ -83,35 +81,29 @@ class CheckpointStorage(Protocol):
 class PostgresStorage:
     """CheckpointStorage on our own Postgres; each call is one statement, except a list, which is three.
 
-    Saves that come at the same time go together, as one batch.
-
-    A run outlives a short restart of Postgres: saving is tried again for `patience_seconds` while it does not answer.
-    Reading is not, since the caller may be a request that is better told at once.
+    Saves that come at the same time go together, as one batch. A run outlives a short restart of Postgres: saving is
+    tried again for `patience_seconds`. Reading is not, since the caller may be a request that is better told at once.
     """
 
     keeps_parts = True
 
     def __init__(self, database: Database, *, patience_seconds: float = 5.0) -> None:
         self._database = database
-        self._batches = SaveBatches(database)
+        self._batches = SaveBatches(database, patience_seconds=patience_seconds)
         self._vault = database.vault
-        self._patience_seconds = patience_seconds
+
+    def line(self, fence: Fence | None) -> SaveLine | None:
+        """Takes saves from any loop, without waiting for them; none where values are sealed first, which takes time."""
+        return self._batches.line(fence) if isinstance(self._vault, NoVault) else None
 
     async def put(self, checkpoint: NewCheckpoint, *, fence: Fence | None = None) -> None:
-        sealed = await sealed_checkpoint(checkpoint, self._vault)
-        size = sum(len(value.blob.data) for value in sealed.values if value.blob)
-        try:
-            await self._save(lambda checkpoints: checkpoints.put(sealed, fence=fence), fence, size=size)
-        except UniqueViolation as error:
-            raise PlaceTaken("Another branch has extended the same list.") from error
+        await self._save(await sealed_checkpoint(checkpoint, self._vault), fence)
 
     async def put_writes(self, writes: NewWrites, *, fence: Fence | None = None) -> None:
-        sealed = await sealed_writes(writes, self._vault)
-        size = sum(len(write.blob.data) for write in sealed.writes)
-        await self._save(lambda checkpoints: checkpoints.put_writes(sealed, fence=fence), fence, size=size)
+        await self._save(await sealed_writes(writes, self._vault), fence)
 
     async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None = None) -> None:
-        await self._save(lambda checkpoints: checkpoints.put_tasks(key, tasks, fence=fence), fence, size=0)
+        await self._save(NewTasks(key=key, tasks=tasks), fence)
 
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
@@ -164,24 +156,10 @@ class PostgresStorage:
         async with self._database.connection() as connection:
             await CheckpointRepository(connection).prune(thread_ids)
 
-    async def _save(self, save: Save, fence: Fence | None, *, size: int) -> None:
-        give_up_at = time.monotonic() + self._patience_seconds
-        pause = 0.05
-        while True:
-            try:
-                held = await self._batches.save(save, size=size)
-            except DatabaseFull:
-                raise
-            except DatabaseUnavailable:
-                # Whether the lost statement took effect does not matter: saving twice is saving once.
-                if time.monotonic() + pause > give_up_at:
-                    raise
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 1.0)
-                continue
-            if not held and fence is not None:
-                raise LeaseLost(fence.run_id, fence.attempt)
-            return
+    async def _save(self, save: Save, fence: Fence | None) -> None:
+        line = self._batches.line(fence)
+        line.add(save)
+        await line.flush()
 
     async def _interrupt_ids(self, asked: Blob | None) -> list[str]:
         raised = view((await self._vault.open([asked]))[0]) if asked is not None else []

@@ -9,21 +9,19 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncCursor, rows, sql
+from psycopg import rows, sql
 from psycopg.types.json import Jsonb
 
 from ..models.access import Condition
 from ..models.checkpoints import (
-    NO_RUN,
     SAME,
     Blob,
     CheckpointFilter,
     CheckpointKey,
     DeltaHistory,
     Fence,
-    NewCheckpoint,
-    NewWrites,
     NextTasks,
+    Save,
     SavedCheckpoint,
     SavedWrite,
     UsageRow,
@@ -31,9 +29,10 @@ from ..models.checkpoints import (
     joined,
 )
 from .conditions import satisfied
-from .packing import packed_checkpoint, packed_types, packed_writes, typed_blob, unpacked_checkpoint, unpacked_writes
+from .packing import typed_blob, unpacked_checkpoint, unpacked_writes
 from .queries import query
 from .repository import Repository, where
+from .saves import SaveRows
 
 _PAGE_COLUMNS = sql.SQL(
     "SELECT c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.created_at, c.checkpoint, "
@@ -48,69 +47,20 @@ _ValueKey = tuple[UUID, str, str, str]
 """Thread, namespace, channel and version."""
 
 
-class Saving:
-    """A save that was sent; in a pipeline its answer comes when that ends."""
-
-    def __init__(self, cursor: AsyncCursor[Any]) -> None:
-        self._cursor = cursor
-
-    async def held(self) -> bool:
-        """Whether its fence held; if not, nothing was written."""
-        row = await self._cursor.fetchone()
-        return bool(row and row[0])
-
-
 class CheckpointRepository(Repository):
     """Statements on checkpoints."""
 
-    async def put(self, new: NewCheckpoint, *, fence: Fence | None) -> Saving:
-        return await self._fenced(
-            "checkpoint_put",
-            fence,
-            **_key(new.key),
-            parent_checkpoint_id=new.parent_checkpoint_id,
-            run_id=new.run_id,
-            created_at=new.created_at,
-            checkpoint=Jsonb(packed_checkpoint(new.checkpoint)),
-            metadata=Jsonb(new.metadata),
-            inline_channels=list(new.inline),
-            inline_types=packed_types(new.inline.values()),
-            inline_values=[blob.data for blob in new.inline.values()],
-            channels=[value.channel for value in new.values],
-            versions=[value.version for value in new.values],
-            # Nobody's type is empty: it marks a value that is the one at its place.
-            types=[value.blob.type if value.blob else "" for value in new.values],
-            values=[value.blob.data if value.blob else b"" for value in new.values],
-            lineages=[value.place.lineage if value.place else "" for value in new.values],
-            parts=[value.place.part if value.place else 0 for value in new.values],
-        )
+    async def save(self, saves: Sequence[tuple[Save, Fence | None]]) -> list[bool]:
+        """Whether the fence of each held, in one statement; a save whose fence did not hold wrote nothing.
 
-    async def put_writes(self, new: NewWrites, *, fence: Fence | None) -> Saving:
-        writes = packed_writes(new.writes)
-        return await self._fenced(
-            "checkpoint_put_writes",
-            fence,
-            **_key(new.key),
-            task_id=new.task_id,
-            task_path=new.task_path,
-            run_id=new.run_id or NO_RUN,
-            idxs=[write.idx for write in writes],
-            channels=[write.channel for write in writes],
-            types=[write.blob.type for write in writes],
-            values=[write.blob.data for write in writes],
-        )
-
-    async def put_tasks(self, key: CheckpointKey, tasks: NextTasks, *, fence: Fence | None) -> Saving:
-        return await self._fenced(
-            "checkpoint_put_tasks",
-            fence,
-            **_key(key),
-            next=list(tasks.next),
-            tasks=Jsonb(list(tasks.tasks)),
-            channels=list(tasks.channels),
-            is_single=tasks.is_single,
-            defaults=Jsonb(dict(tasks.defaults)),
-        )
+        Two of them must not be of the same checkpoint or the same task.
+        """
+        rows = SaveRows()
+        numbers = [rows.add(save, fence) for save, fence in saves]
+        cursor = await self._connection.execute(query("checkpoint_save"), rows.parameters())
+        row = await cursor.fetchone()
+        held = frozenset(row[0] or ()) if row else frozenset[int]()
+        return [number in held for number in numbers]
 
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
@@ -220,17 +170,6 @@ class CheckpointRepository(Repository):
             for task_id, kind, value in await cursor.fetchall()
         ]
 
-    async def _fenced(self, name: str, fence: Fence | None, /, **params: Any) -> Saving:
-        cursor = await self._connection.execute(
-            query(name),
-            {
-                "fence_run_id": None if fence is None else fence.run_id,
-                "fence_attempt": None if fence is None else fence.attempt,
-                **params,
-            },
-        )
-        return Saving(cursor)
-
     async def _rows(self, statement: Any, /, **params: Any) -> list[dict[str, Any]]:
         # Binary results: values arrive as they are stored instead of in hex.
         async with self._connection.cursor(binary=True, row_factory=rows.dict_row) as cursor:
@@ -326,14 +265,6 @@ def _page(which: CheckpointFilter) -> tuple[sql.Composed, dict[str, Any]]:
         statement += sql.SQL("\nLIMIT %(limit)s")
         params["limit"] = which.limit
     return statement, params
-
-
-def _key(key: CheckpointKey) -> dict[str, Any]:
-    return {
-        "thread_id": key.thread_id,
-        "checkpoint_ns": key.checkpoint_ns,
-        "checkpoint_id": key.checkpoint_id,
-    }
 
 
 def _blobs(

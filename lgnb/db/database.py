@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
@@ -46,10 +47,14 @@ class Database:
     """A pool of connections to one Postgres.
 
     Connections are in autocommit mode: a statement alone is its own transaction; `transaction()` opens a longer one.
+
+    Attributes:
+        loop: the event loop on which it was opened, and to which its connections belong.
     """
 
     def __init__(self, uri: str, *, pool_size: int, application_name: str, vault: Vault | None = None) -> None:
         """`vault` is what the blobs of checkpoints are sealed with; by default nothing."""
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.uri = uri
         target, arguments = connection_arguments(uri)
         self.vault = vault or NoVault()
@@ -72,6 +77,7 @@ class Database:
 
     async def open(self, *, timeout_seconds: float = 30.0) -> None:
         """Connect; raises DatabaseUnavailable when Postgres does not answer in time."""
+        self.loop = asyncio.get_running_loop()
         try:
             await self._pool.open(wait=True, timeout=timeout_seconds)
         except (PoolTimeout, psycopg.OperationalError) as error:

@@ -153,6 +153,17 @@ class NextTasks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewTasks:
+    """What follows a checkpoint, to save."""
+
+    key: CheckpointKey
+    tasks: NextTasks
+
+
+Save = NewCheckpoint | NewWrites | NewTasks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SavedWrite:
     """A pending write as it was saved."""
 

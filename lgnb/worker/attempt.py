@@ -19,7 +19,7 @@ from ..errors import DatabaseUnavailable, LeaseLost
 from ..graphs.sources import GraphSource
 from ..models.checkpoints import Fence
 from ..models.runs import ClaimedRun, Ending, RunOutcome
-from .execution import Execution, RunReturned, StopReason
+from .execution import Execution, RunReturned, StopReason, durability_of
 from .inputs import input_of
 from .loops import LoopThread
 from .protocol_report import ProtocolLog, ProtocolReport
@@ -161,7 +161,8 @@ class Attempt:
         given = input_of(claimed, stored_input=False)
         if not claimed.temporary:
             fence = Fence(claimed.run_id, claimed.attempt)
-            saver = Saver(self._backend.storage, self._codec, fence=fence, loop=self._loop)
+            is_behind = durability_of(claimed) != "sync"
+            saver = Saver(self._backend.storage, self._codec, fence=fence, loop=self._loop, behind=is_behind)
             if claimed.attempt > 1:
                 traces = await self._backend.storage.traces_of_run(claimed.thread_id, claimed.run_id)
                 goes_on = traces.has_checkpoint

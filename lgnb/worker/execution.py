@@ -22,7 +22,7 @@ from .. import telemetry
 from ..checkpoints.revivable import revivable_types
 from ..checkpoints.saver import Saver
 from ..checkpoints.tasks import tasks_of_event
-from ..errors import DatabaseFull, LeaseLost, NotReady
+from ..errors import DatabaseFull, LeaseLost, NotReady, PlaceTaken
 from ..graphs.sources import GraphSource
 from ..graphs.tracebacks import user_traceback
 from ..json_encoding import describe_error, encode
@@ -100,8 +100,6 @@ class Execution:
         self._stop_message = ""
         self._values: Any = None
         self._interrupted: list[dict[str, Any]] = []
-        self._saving: set[asyncio.Task[None]] = set()
-        self._unsaved: BaseException | None = None
         self._last_tasks: tuple[CheckpointKey, NextTasks] | None = None
         self._open_tasks = 0
         self._live_values: bytes | None = None
@@ -112,18 +110,6 @@ class Execution:
     def stopped(self) -> StopReason | None:
         """Why the attempt was told to stop, if it was."""
         return self._stop
-
-    @property
-    def _is_careful(self) -> bool:
-        """A worker died over this run before: no node starts until the table tells that it is about to."""
-        return self._claimed.failed_attempts > 0
-
-    @property
-    def _durability(self) -> str | None:
-        if self._saver is None:
-            return None
-        asked = self._claimed.kwargs.get("durability")
-        return "sync" if self._is_careful and asked != "exit" else asked
 
     @property
     def has_begun(self) -> bool:
@@ -212,7 +198,7 @@ class Execution:
             if isinstance(cause, LeaseLost):
                 raise cause
             # A full disk does not mend itself; the run ends and says so, instead of being tried for ever.
-            if isinstance(cause, NotReady) and not isinstance(cause, DatabaseFull):
+            if isinstance(cause, NotReady | PlaceTaken) and not isinstance(cause, DatabaseFull):
                 logger.warning("Run %s goes back to the queue: %s", self._claimed.run_id, cause)
                 raise RunReturned from error
         if self._trace is not None:
@@ -257,7 +243,7 @@ class Execution:
                 "subgraphs": True,
                 "interrupt_before": kwargs.get("interrupt_before"),
                 "interrupt_after": kwargs.get("interrupt_after"),
-                "durability": self._durability,
+                "durability": None if self._saver is None else durability_of(self._claimed),
                 "control": self._control,
             }
             drive = self._events if translator.wants_events else self._chunks
@@ -266,10 +252,9 @@ class Execution:
                 drive, transformers = self._parts, Transformers(graph)
             try:
                 async for namespace, mode, payload in drive(graph, config, options):
-                    self._raise_unsaved()
                     self._observe(graph, namespace, mode, payload)
-                    if self._is_careful and self._saving:
-                        await asyncio.gather(*self._saving)
+                    if _is_careful(self._claimed) and self._saver is not None:
+                        await self._saver.settled()
                     if self._report is not None:
                         self._show(
                             await transformers.apply(namespace, mode, payload)
@@ -281,17 +266,14 @@ class Execution:
                 if transformers is not None:
                     self._show(await transformers.close())
                 if self._last_tasks is not None and self._saver is not None:
-                    await self._saver.put_tasks(*self._last_tasks)
-                if self._saving:
-                    await asyncio.gather(*self._saving)
-                self._raise_unsaved()
+                    self._saver.add_tasks(*self._last_tasks)
             except BaseException as error:
                 if transformers is not None:
                     self._show(await transformers.close(error))
                 raise
             finally:
-                if self._saving:
-                    await asyncio.gather(*self._saving)
+                if self._saver is not None:
+                    await self._saver.settled()
                 if self._stop is None:
                     await self._look_at_values(graph)
 
@@ -368,16 +350,6 @@ class Execution:
         else:
             self._live_values, self._live_values_saved = encode(snapshot.values), in_parts
 
-    def _saved(self, task: asyncio.Task[None]) -> None:
-        self._saving.discard(task)
-        if not task.cancelled() and self._unsaved is None:
-            self._unsaved = task.exception()
-
-    def _raise_unsaved(self) -> None:
-        """End the attempt with what kept something from being saved in the background."""
-        if self._unsaved is not None:
-            raise self._unsaved
-
     def _observe(self, graph: Pregel, namespace: tuple[str, ...], mode: str, payload: Any) -> None:
         """Keep what the ending needs, and save for readers what only the graph can tell."""
         if mode == "values" and not namespace:
@@ -396,9 +368,18 @@ class Execution:
                 # Only the last checkpoint will be there for a reader to find.
                 self._last_tasks = self._last_tasks if namespace else found
             else:
-                task = asyncio.create_task(self._saver.put_tasks(*found))
-                self._saving.add(task)
-                task.add_done_callback(self._saved)
+                self._saver.add_tasks(*found)
+
+
+def durability_of(claimed: ClaimedRun) -> str | None:
+    """What the library is asked for; None means that it decides, and that is "async"."""
+    asked = claimed.kwargs.get("durability")
+    return "sync" if _is_careful(claimed) and asked != "exit" else asked
+
+
+def _is_careful(claimed: ClaimedRun) -> bool:
+    """A worker died over this run before: no node starts until the table tells that it is about to."""
+    return claimed.failed_attempts > 0
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -66,7 +66,8 @@ def refused(error: Exception) -> LgnbError:
 async def _save_tasks(graph: Pregel, config: RunnableConfig, saver: Saver) -> None:
     snapshot = await graph.aget_state(config)
     if (found := tasks_of_snapshot(snapshot, channels=graph.stream_channels_asis)) is not None:
-        await saver.put_tasks(*found)
+        saver.add_tasks(*found)
+        await saver.settled()
 
 
 def _written(update: dict[str, Any]) -> Any:

@@ -1,80 +1,73 @@
--- The four statements that a run uses to save (put, put_writes, put_tasks) begin with the same two CTEs:
---
---   held   the run's row, if this attempt still owns it. FOR SHARE is what makes the guard a fence: when another
---          worker's take-over (an UPDATE of the same row) is under way but not committed, a plain SELECT would read
---          the row as it was and let a stale write pass. FOR SHARE waits for that transaction, looks at the row
---          again and then finds no match; and while a write holds the share lock, a take-over waits until the
---          write has committed, so the next attempt reads it.
---   fence  one row when the write may go ahead: there is no fence, or the fence holds. Every INSERT selects from it.
---
--- They return one row with the number of fences that held: 0 means that nothing was written.
-
--- checkpoint_put --
--- Save a checkpoint with the channel values that are new in it.
-WITH held AS (
-    SELECT 1 FROM runs
-    WHERE run_id = %(fence_run_id)s::uuid AND attempt = %(fence_attempt)s::integer AND status = 'running'
-    FOR SHARE
-), fence AS (
-    SELECT 1 AS holds WHERE %(fence_run_id)s::uuid IS NULL
+-- checkpoint_save --
+-- Save what one or more runs bring at the same time: checkpoints, writes of tasks, and what only graphs can tell.
+-- Each save names a fence by its number: one without a run holds always, any other while its attempt owns the run.
+-- The answer are the fences that hold; nothing is written for the others. FOR SHARE is what makes a guard a fence:
+-- when another worker's take-over (an UPDATE of the same row) is under way but not committed, a plain SELECT would
+-- read the row as it was and let a stale write pass. FOR SHARE waits for that transaction, looks at the row again and
+-- then finds no match; and while a write holds the share lock, a take-over waits until the write has committed, so
+-- the next attempt reads it.
+WITH fence AS (
+    SELECT f.fence
+    FROM json_to_recordset(%(fences)s::json) AS f (fence integer, run_id uuid, attempt integer)
+    WHERE f.run_id IS NULL
     UNION ALL
-    SELECT 1 FROM held
+    SELECT f.fence
+    FROM json_to_recordset(%(fences)s::json) AS f (fence integer, run_id uuid, attempt integer)
+    CROSS JOIN LATERAL (
+        SELECT 1 FROM runs
+        WHERE runs.run_id = f.run_id AND runs.attempt = f.attempt AND runs.status = 'running'
+        FOR SHARE
+    ) AS held
 ), put_values AS (
     INSERT INTO checkpoint_values (thread_id, checkpoint_ns, channel, version, type, value, lineage, part)
     SELECT
-        %(thread_id)s::uuid, %(checkpoint_ns)s::text, v.channel, v.version, v.type,
-        CASE WHEN v.type <> '' THEN v.value END, nullif(v.lineage, ''), v.part
+        v.thread_id, v.checkpoint_ns, v.channel, v.version, v.type,
+        CASE WHEN v.type <> '' THEN substr(%(bytes)b::bytea, v.begin, v.size) END, v.lineage, v.part
     FROM fence
-    CROSS JOIN unnest(
-        %(channels)s::text[], %(versions)s::text[], %(types)s::text[], %(values)b::bytea[], %(lineages)s::text[],
-        %(parts)s::integer[]
-    ) AS v (channel, version, type, value, lineage, part)
+    JOIN json_to_recordset(%(values)s::json) AS v (
+        fence integer, thread_id uuid, checkpoint_ns text, channel text, version text, type text, begin integer,
+        size integer, lineage text, part integer
+    ) USING (fence)
     -- Versions are never reused, so a conflict is the same write come twice.
     ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
-), put_checkpoint AS (
+), put_checkpoints AS (
     INSERT INTO checkpoints (
         thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, run_id, created_at, checkpoint, metadata,
         inline_channels, inline_types, inline_values
     )
     SELECT
-        %(thread_id)s::uuid, %(checkpoint_ns)s::text, %(checkpoint_id)s::uuid, %(parent_checkpoint_id)s::uuid,
-        %(run_id)s::uuid, %(created_at)s::timestamptz, %(checkpoint)s::jsonb, %(metadata)s::jsonb,
-        %(inline_channels)s::text[], %(inline_types)s::text[], %(inline_values)b::bytea[]
+        c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.run_id, c.created_at, c.checkpoint,
+        c.metadata, c.inline_channels, c.inline_types, c.inline_values
     FROM fence
+    JOIN json_to_recordset(%(checkpoints)s::json) AS c (
+        fence integer, thread_id uuid, checkpoint_ns text, checkpoint_id uuid, parent_checkpoint_id uuid, run_id uuid,
+        created_at timestamptz, checkpoint jsonb, metadata jsonb, inline_channels text[], inline_types text[],
+        inline_values bytea[]
+    ) USING (fence)
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id) DO UPDATE SET
         checkpoint = EXCLUDED.checkpoint,
         metadata = EXCLUDED.metadata,
         inline_channels = EXCLUDED.inline_channels,
         inline_types = EXCLUDED.inline_types,
         inline_values = EXCLUDED.inline_values
-)
-SELECT count(*) FROM fence;
-
--- checkpoint_put_writes --
--- Save what one task wrote; special writes (negative idx) replace, regular ones stay as they were first written.
--- A row of type 'writes' holds all regular ones up to its idx.
-WITH held AS (
-    SELECT 1 FROM runs
-    WHERE run_id = %(fence_run_id)s::uuid AND attempt = %(fence_attempt)s::integer AND status = 'running'
-    FOR SHARE
-), fence AS (
-    SELECT 1 AS holds WHERE %(fence_run_id)s::uuid IS NULL
-    UNION ALL
-    SELECT 1 FROM held
 ), put_writes AS (
+    -- Special writes (negative idx) replace, regular ones stay as they were first written. A row of type 'writes'
+    -- holds all regular ones up to its idx.
     INSERT INTO checkpoint_writes (
         thread_id, checkpoint_ns, checkpoint_id, task_id, idx, run_id, task_path, channel, type, value
     )
     SELECT
-        %(thread_id)s::uuid, %(checkpoint_ns)s::text, %(checkpoint_id)s::uuid, %(task_id)s::uuid, w.idx,
-        %(run_id)s::uuid, %(task_path)s::text, w.channel, w.type, w.value
+        w.thread_id, w.checkpoint_ns, w.checkpoint_id, w.task_id, w.idx, w.run_id, w.task_path, w.channel, w.type,
+        substr(%(bytes)b::bytea, w.begin, w.size)
     FROM fence
-    CROSS JOIN unnest(%(idxs)s::integer[], %(channels)s::text[], %(types)s::text[], %(values)b::bytea[])
-        AS w (idx, channel, type, value)
+    JOIN json_to_recordset(%(writes)s::json) AS w (
+        fence integer, thread_id uuid, checkpoint_ns text, checkpoint_id uuid, task_id uuid, idx integer, run_id uuid,
+        task_path text, channel text, type text, begin integer, size integer
+    ) USING (fence)
     WHERE w.idx < 0 OR NOT EXISTS (
         SELECT 1 FROM checkpoint_writes AS old
-        WHERE old.thread_id = %(thread_id)s::uuid AND old.checkpoint_ns = %(checkpoint_ns)s::text
-            AND old.checkpoint_id = %(checkpoint_id)s::uuid AND old.task_id = %(task_id)s::uuid
+        WHERE old.thread_id = w.thread_id AND old.checkpoint_ns = w.checkpoint_ns
+            AND old.checkpoint_id = w.checkpoint_id AND old.task_id = w.task_id
             AND (old.idx = w.idx OR (old.idx > w.idx AND old.type = 'writes'))
     )
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, run_id) DO UPDATE SET
@@ -84,27 +77,18 @@ WITH held AS (
         value = EXCLUDED.value,
         written_at = EXCLUDED.written_at
         WHERE EXCLUDED.idx < 0
-)
-SELECT count(*) FROM fence;
-
--- checkpoint_put_tasks --
--- Save what a reader of a checkpoint needs and only the graph knows; saying it again costs no write.
-WITH held AS (
-    SELECT 1 FROM runs
-    WHERE run_id = %(fence_run_id)s::uuid AND attempt = %(fence_attempt)s::integer AND status = 'running'
-    FOR SHARE
-), fence AS (
-    SELECT 1 AS holds WHERE %(fence_run_id)s::uuid IS NULL
-    UNION ALL
-    SELECT 1 FROM held
 ), put_tasks AS (
+    -- Saying it again costs no write.
     INSERT INTO checkpoint_tasks AS old (
         thread_id, checkpoint_ns, checkpoint_id, next, tasks, channels, is_single, defaults
     )
     SELECT
-        %(thread_id)s::uuid, %(checkpoint_ns)s::text, %(checkpoint_id)s::uuid, %(next)s::text[], %(tasks)s::jsonb,
-        %(channels)s::text[], %(is_single)s::boolean, %(defaults)s::jsonb
+        t.thread_id, t.checkpoint_ns, t.checkpoint_id, t.next, t.tasks, t.channels, t.is_single, t.defaults
     FROM fence
+    JOIN json_to_recordset(%(tasks)s::json) AS t (
+        fence integer, thread_id uuid, checkpoint_ns text, checkpoint_id uuid, next text[], tasks jsonb,
+        channels text[], is_single boolean, defaults jsonb
+    ) USING (fence)
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id) DO UPDATE SET
         next = EXCLUDED.next,
         tasks = EXCLUDED.tasks,
@@ -116,7 +100,7 @@ WITH held AS (
                 EXCLUDED.next, EXCLUDED.tasks, EXCLUDED.channels, EXCLUDED.is_single, EXCLUDED.defaults
             )
 )
-SELECT count(*) FROM fence;
+SELECT array_agg(fence) FROM fence;
 
 -- checkpoint_get --
 -- One checkpoint, or the newest of the namespace, with its values part by part and its pending writes.

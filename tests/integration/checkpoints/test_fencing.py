@@ -16,7 +16,7 @@ from lgnb.checkpoints.storage import PostgresStorage
 from lgnb.db.checkpoints import CheckpointRepository
 from lgnb.db.database import Database
 from lgnb.errors import DatabaseUnavailable, LeaseLost
-from lgnb.models.checkpoints import CheckpointKey, Fence, NewWrites, NextTasks
+from lgnb.models.checkpoints import CheckpointKey, Fence, NewTasks, NewWrites, NextTasks
 
 TABLES = ("checkpoints", "checkpoint_values", "checkpoint_writes", "checkpoint_tasks")
 THREAD = uuid4()
@@ -37,7 +37,8 @@ async def put_writes(saver: Saver) -> None:
 
 
 async def put_tasks(saver: Saver) -> None:
-    await saver.put_tasks(KEY, TASKS)
+    saver.add_tasks(KEY, TASKS)
+    await saver.settled()
 
 
 every_write = pytest.mark.parametrize("write", [put, put_writes, put_tasks])
@@ -133,7 +134,7 @@ async def test_a_take_over_waits_for_a_write_under_way(storage: PostgresStorage,
 
     async with database.transaction() as writer:
         writes = NewWrites(key=KEY, task_id=uuid4(), task_path="", run_id=running.run_id, writes=())
-        assert await (await CheckpointRepository(writer).put_writes(writes, fence=running)).held()
+        assert await CheckpointRepository(writer).save([(writes, running)]) == [True]
         taking = asyncio.create_task(take_over())
         await blocked(database, writer.info.backend_pid)
         assert not taking.done()
@@ -147,7 +148,7 @@ async def test_writes_of_one_run_do_not_wait_for_each_other(
     storage: PostgresStorage, database: Database, running: Fence
 ):
     async with database.transaction() as first:
-        assert await (await CheckpointRepository(first).put_tasks(KEY, TASKS, fence=running)).held()
+        assert await CheckpointRepository(first).save([(NewTasks(key=KEY, tasks=TASKS), running)]) == [True]
         async with asyncio.timeout(5):
             await put_writes(Saver(storage, Codec(), fence=running))
 

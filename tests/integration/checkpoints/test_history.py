@@ -35,13 +35,15 @@ class Session:
         async for namespace, payload in stream:
             found = tasks_of_event(payload, channels=None if namespace else self.channels)
             assert found is not None
-            await self.saver.put_tasks(*found)
+            self.saver.add_tasks(*found)
+        await self.saver.settled()
 
     async def update(self, config: Any, values: Any, **options: Any) -> Any:
         fork = await self.graph.aupdate_state(config, values, **options)
         found = tasks_of_snapshot(await self.graph.aget_state(fork), channels=self.channels)
         assert found is not None
-        await self.saver.put_tasks(*found)
+        self.saver.add_tasks(*found)
+        await self.saver.settled()
         return fork
 
     async def check(self) -> list[dict[str, Any]]:

@@ -38,7 +38,8 @@ async def execute(claimed: ClaimedRun, saver: Saver, *, log: list[str] | None, s
     async for event in graph.astream(given, config, stream_mode="checkpoints"):
         found = tasks_of_event(event, channels=graph.stream_channels_asis)
         assert found is not None
-        await saver.put_tasks(*found)
+        saver.add_tasks(*found)
+        await saver.settled()
 
 
 async def newest_state(saver: Saver, claimed: ClaimedRun) -> dict[str, Any]:
