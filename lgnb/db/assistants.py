@@ -29,9 +29,10 @@ def _jsonb(value: dict[str, Any] | None) -> Jsonb | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnableAssistant(Assistant):
-    """An assistant, and why its graph could not be loaded, if so."""
+    """An assistant, and why its graph could not be loaded, if so. Its `mark` changes whenever one of them does."""
 
     failure: str | None
+    mark: str
 
 
 class AssistantRepository(Repository):

@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from psycopg import AsyncCursor
 from psycopg.types.json import Json, Jsonb
 
 from ..models.access import Condition
 from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunOutcome, RunStatus, RunWatch
 from ..models.threads import ThreadStatus, ThreadTtl
+from .pieces import Pieces, json_text
 from .queries import query
 from .repository import Repository, raw_json
 
@@ -61,6 +63,17 @@ class ExpiredRun:
             failed_attempts=self.counted_attempts,
             created_at=self.created_at,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """An attempt that has come to its end."""
+
+    run_id: UUID
+    thread_id: UUID
+    attempt: int
+    outcome: RunOutcome
+    thread_metadata: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,33 +145,66 @@ class RunRepository(Repository):
         run: Run,
         *,
         graph_id: str,
+        assistant_mark: str,
         thread_metadata: dict[str, Any],
         thread_config: dict[str, Any],
         ttl: ThreadTtl | None,
         after_seconds: float,
-    ) -> Run:
-        """The run as it was accepted, by the database's clock, with a thread of its own."""
-        async with self._connection.cursor() as cursor:
-            await cursor.execute(
-                query("run_insert_on_new_thread"),
-                {
-                    "run_id": run.run_id,
-                    "thread_id": run.thread_id,
-                    "assistant_id": run.assistant_id,
-                    "graph_id": graph_id,
-                    "metadata": Jsonb(run.metadata),
-                    "kwargs": Json(run.kwargs),
-                    "multitask_strategy": run.multitask_strategy,
-                    "after_seconds": after_seconds,
-                    "thread_metadata": Jsonb(thread_metadata),
-                    "thread_config": Jsonb(thread_config),
-                    "ttl_minutes": ttl and ttl.ttl_minutes,
-                    "ttl_strategy": ttl and ttl.strategy,
-                },
-            )
-            row = await cursor.fetchone()
-        assert row is not None
-        return replace(run, created_at=row[0], updated_at=row[1])
+    ) -> Run | None:
+        """The run as it was accepted, by the database's clock, with a thread of its own.
+
+        None when the assistant has changed; then nothing was stored.
+        """
+        return await self._accepted(
+            "run_insert_on_new_thread",
+            run,
+            graph_id=graph_id,
+            assistant_mark=assistant_mark,
+            thread_metadata=Jsonb(thread_metadata),
+            thread_config=Jsonb(thread_config),
+            ttl_minutes=ttl and ttl.ttl_minutes,
+            ttl_strategy=ttl and ttl.strategy,
+            after_seconds=after_seconds,
+        )
+
+    async def insert_on_thread(
+        self,
+        run: Run,
+        *,
+        graph_id: str,
+        assistant_mark: str,
+        thread_mark: str,
+        thread_metadata: dict[str, Any],
+        thread_config: dict[str, Any],
+        after_seconds: float,
+    ) -> Run | None:
+        """The same on a thread that is not busy; None also when the thread has changed."""
+        return await self._accepted(
+            "run_insert_on_thread",
+            run,
+            graph_id=graph_id,
+            assistant_mark=assistant_mark,
+            thread_mark=thread_mark,
+            thread_metadata=Jsonb(thread_metadata),
+            thread_config=Jsonb(thread_config),
+            after_seconds=after_seconds,
+        )
+
+    async def _accepted(self, name: str, run: Run, /, **params: Any) -> Run | None:
+        cursor = await self._connection.execute(
+            query(name),
+            {
+                "run_id": run.run_id,
+                "thread_id": run.thread_id,
+                "assistant_id": run.assistant_id,
+                "metadata": Jsonb(run.metadata),
+                "kwargs": Json(run.kwargs),
+                "multitask_strategy": run.multitask_strategy,
+                **params,
+            },
+        )
+        row = await cursor.fetchone()
+        return None if row is None else replace(run, created_at=row[0], updated_at=row[1])
 
     async def in_flight(self, thread_id: UUID) -> list[Run]:
         """Pending and running runs of a thread, locked, oldest first."""
@@ -189,27 +235,54 @@ class RunRepository(Repository):
         """False when this attempt is no longer the current one."""
         return await self._do("run_finish", run_id=run_id, attempt=attempt, status=status) == 1
 
-    async def finish_temporary(self, run_id: UUID, *, thread_id: UUID, attempt: int, outcome: RunOutcome) -> bool:
-        """End a temporary run, thread and all; False when this attempt is no longer the current one."""
-        ended = await self._scalar(
-            "run_finish_temporary",
-            run_id=run_id,
-            thread_id=thread_id,
-            attempt=attempt,
-            status=outcome.status,
-            result=raw_json(outcome.result),
-        )
-        return ended is not None
+    async def finish_temporary(self, ends: Sequence[RunEnd]) -> frozenset[UUID]:
+        """End temporary runs, threads and all. The others among them are no longer these attempts'."""
+        pieces = Pieces()
+        rows = [
+            {
+                "run_id": end.run_id,
+                "thread_id": end.thread_id,
+                "attempt": end.attempt,
+                "status": end.outcome.status,
+                **pieces.add("result", end.outcome.result),
+            }
+            for end in ends
+        ]
+        return frozenset(await self._column("run_finish_temporary", ends=json_text(rows), bytes=pieces.joined()))
 
-    async def finish_on_thread(
-        self, run_id: UUID, *, attempt: int, outcome: RunOutcome, thread_metadata: dict[str, Any]
-    ) -> AsyncCursor[Any]:
+    async def finish_at_once(self, ends: Sequence[RunEnd]) -> dict[UUID, ThreadStatus]:
+        """End runs on threads that nobody changes at the same time; the status of the thread of each that has ended."""
+        pieces = Pieces()
+        rows = [
+            {
+                "run_id": end.run_id,
+                "thread_id": end.thread_id,
+                "attempt": end.attempt,
+                "status": end.outcome.status,
+                "thread_status": end.outcome.thread_status,
+                "has_state": end.outcome.has_state,
+                "error": end.outcome.error,
+                "thread_metadata": end.thread_metadata,
+                **pieces.add("result", end.outcome.result),
+                **pieces.add_json("values", end.outcome.values),
+                **pieces.add("interrupts", orjson.dumps(end.outcome.interrupts)),
+                **pieces.add_json("state", end.outcome.state),
+            }
+            for end in ends
+        ]
+        cursor = await self._connection.execute(
+            query("run_finish_at_once"), {"ends": json_text(rows), "bytes": pieces.joined()}
+        )
+        return dict(await cursor.fetchall())
+
+    async def finish_on_thread(self, end: RunEnd) -> AsyncCursor[Any]:
         """End a run whose thread is locked. The answer is for `thread_status_of`, so that a pipeline need not wait."""
+        outcome = end.outcome
         return await self._connection.execute(
             query("run_finish_on_thread"),
             {
-                "run_id": run_id,
-                "attempt": attempt,
+                "run_id": end.run_id,
+                "attempt": end.attempt,
                 "status": outcome.status,
                 "result": raw_json(outcome.result),
                 "thread_status": outcome.thread_status,
@@ -218,7 +291,7 @@ class RunRepository(Repository):
                 "interrupts": Json(outcome.interrupts),
                 "state": None if outcome.state is None else Json(outcome.state),
                 "error": None if outcome.error is None else Jsonb(outcome.error),
-                "thread_metadata": Jsonb(thread_metadata),
+                "thread_metadata": Jsonb(end.thread_metadata),
             },
         )
 

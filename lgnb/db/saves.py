@@ -1,17 +1,13 @@
-"""Saves of checkpoints as the parameters of one statement: rows as JSON, their bytes in one piece beside it.
-
-Postgres reads JSON faster than Python builds arrays, and a batch is one statement however many saves it holds.
-"""
+"""Saves of checkpoints as the parameters of one statement, however many they are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from ..models.checkpoints import NO_RUN, Blob, CheckpointKey, Fence, NewCheckpoint, NewTasks, NewWrites, Save
 from .packing import packed_checkpoint, packed_types, packed_writes
+from .pieces import Pieces, json_text
 
 Row = dict[str, Any]
 
@@ -22,8 +18,7 @@ class SaveRows:
     def __init__(self) -> None:
         self._fences: dict[Fence | None, int] = {}
         self._rows: dict[str, list[Row]] = {"values": [], "checkpoints": [], "writes": [], "tasks": []}
-        self._bytes: list[bytes] = []
-        self._size = 0
+        self._pieces = Pieces()
 
     def add(self, save: Save, fence: Fence | None) -> int:
         """The number of its fence."""
@@ -44,8 +39,8 @@ class SaveRows:
         ]
         rows = {"fences": fences, **self._rows}
         return {
-            **{kind: orjson.dumps(of_kind).decode() for kind, of_kind in rows.items()},
-            "bytes": b"".join(self._bytes),
+            **{kind: json_text(of_kind) for kind, of_kind in rows.items()},
+            "bytes": self._pieces.joined(),
         }
 
     def _add_checkpoint(self, new: NewCheckpoint, fence: int) -> None:
@@ -95,10 +90,7 @@ class SaveRows:
         )
 
     def _blob(self, blob: Blob) -> Row:
-        begin = self._size + 1  # SQL counts from one
-        self._bytes.append(blob.data)
-        self._size += len(blob.data)
-        return {"type": blob.type, "begin": begin, "size": len(blob.data)}
+        return {"type": blob.type, **self._pieces.add("value", blob.data)}
 
 
 def _row(key: CheckpointKey, fence: int) -> Row:

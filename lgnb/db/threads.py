@@ -11,7 +11,7 @@ from psycopg.types.json import Json, Jsonb
 
 from ..models.access import Condition
 from ..models.runs import RunOutcome
-from ..models.threads import Thread, ThreadStatus, ThreadTtl, TtlStrategy
+from ..models.threads import Thread, ThreadStatus, ThreadToRun, ThreadTtl, TtlStrategy
 from .conditions import satisfied
 from .queries import query
 from .repository import Repository, where
@@ -42,6 +42,13 @@ class ThreadRepository(Repository):
     async def lock(self, thread_id: UUID, *, visible: Condition | None = None) -> Thread | None:
         """The thread, locked until the transaction ends. Take this lock before one on its runs."""
         return await self._one(Thread, "thread_lock", visible=visible, thread_id=thread_id)
+
+    async def to_run(self, thread_id: UUID) -> ThreadToRun | None:
+        return await self._one(ThreadToRun, "thread_to_run", thread_id=thread_id)
+
+    async def lock_to_run(self, thread_id: UUID, *, visible: Condition | None = None) -> ThreadToRun | None:
+        """The same, locked until the transaction ends."""
+        return await self._one(ThreadToRun, "thread_lock_to_run", visible=visible, thread_id=thread_id)
 
     async def take_lock(self, thread_id: UUID) -> None:
         """The same without looking at the thread."""

@@ -28,6 +28,17 @@ class Thread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadToRun:
+    """What a new run needs to know of its thread. The `mark` changes whenever the row does."""
+
+    thread_id: UUID
+    metadata: dict[str, Any]
+    config: dict[str, Any]
+    status: ThreadStatus
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadTtl:
     """When a thread expires and what is left of it then."""
 

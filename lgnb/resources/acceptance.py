@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from ..db.assistants import AssistantRepository
+from ..db.assistants import AssistantRepository, RunnableAssistant
 from ..db.database import Connection
 from ..errors import AssistantNotFound, GraphLoadError, InvalidRequest, InvalidState, RunConflict
 from ..json_encoding import jsonable
@@ -20,7 +21,7 @@ from ..models.assistants import Assistant, system_assistant_id
 from ..models.identity import Caller, identity_of
 from ..models.protocol import MARKER
 from ..models.runs import CONTEXT_PROVIDED, Run, RunRequest, is_interrupt_map
-from ..models.threads import Thread
+from ..models.threads import ThreadToRun
 from .acting import metadata_of
 from .reserved import clean_config, clean_metadata, without_reserved_keys
 
@@ -140,7 +141,9 @@ async def ask_for_assistant(access: Access, assistant: Assistant) -> Condition |
     return await access.ask("assistants", "read", {"assistant_id": assistant.assistant_id})
 
 
-async def assistant_to_run(connection: Connection, assistant_id: str, *, visible: Condition | None = None) -> Assistant:
+async def assistant_to_run(
+    connection: Connection, assistant_id: str, *, visible: Condition | None = None
+) -> RunnableAssistant:
     """The same for a run, in one statement.
 
     Raises:
@@ -169,7 +172,7 @@ async def assistant_to_run(connection: Connection, assistant_id: str, *, visible
 def prepare(
     request: RunRequest,
     assistant: Assistant,
-    thread: Thread | None,
+    thread: ThreadToRun | None,
     *,
     thread_id: UUID,
     run_id: UUID,
@@ -253,6 +256,22 @@ def prepare(
         thread_config=thread_config,
         metadata=metadata,
         kwargs=kwargs,
+    )
+
+
+def new_run(run_id: UUID, assistant: Assistant, prepared: Prepared, request: RunRequest) -> Run:
+    """The run as it will be accepted; its times are given by the database."""
+    now = datetime.now(UTC)
+    return Run(
+        run_id=run_id,
+        thread_id=prepared.thread_id,
+        assistant_id=assistant.assistant_id,
+        metadata=prepared.metadata,
+        status="pending",
+        kwargs=prepared.kwargs,
+        multitask_strategy=request.multitask_strategy,
+        created_at=now,
+        updated_at=now,
     )
 
 

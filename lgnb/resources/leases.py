@@ -18,17 +18,19 @@ import orjson
 from ..checkpoints.history import thread_states
 from ..checkpoints.storage import CheckpointStorage
 from ..db.database import Connection, Database
-from ..db.runs import ExpiredRun, RunRepository, thread_status_of
+from ..db.runs import ExpiredRun, RunEnd, RunRepository, thread_status_of
 from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
 from ..errors import LeaseLost, QueueUnavailable
 from ..failpoints import failpoint
 from ..models.news import LeaseNews, RunNews, ThreadNews
 from ..models.runs import ClaimedRun, Ending, RunOutcome
+from ..models.threads import ThreadStatus
 from ..queue.news import NewsChannel
 from ..queue.wakeups import WakeUps
 from .cancellation import roll_back_attempt
 from .endings import Endings
+from .gathering import Gathering
 from .latest_state import latest_values, refresh_latest_state
 from .webhooks import Webhooks
 
@@ -65,6 +67,8 @@ class Leases:
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
         self._suspect_after = max(max_attempts - 1, 1)
+        self._ends = Gathering(self._finish_together)
+        self._temporary_ends = Gathering(self._finish_temporary_together)
 
     async def register(
         self,
@@ -184,25 +188,40 @@ class Leases:
             await self._ring(claimed.graph_id)
 
     async def _finish_quietly(self, claimed: ClaimedRun, outcome: RunOutcome) -> bool:
-        """The same where nobody else is told, in one round trip; whether another run of the thread waits."""
+        """The same where nobody else is told, together with others; whether another run of the thread waits."""
+        end = RunEnd(
+            run_id=claimed.run_id,
+            thread_id=claimed.thread_id,
+            attempt=claimed.attempt,
+            outcome=outcome,
+            thread_metadata=_served(claimed),
+        )
         if claimed.temporary:
-            async with self._database.connection() as connection:
-                ended = await RunRepository(connection).finish_temporary(
-                    claimed.run_id, thread_id=claimed.thread_id, attempt=claimed.attempt, outcome=outcome
-                )
-            if not ended:
+            if not await self._temporary_ends.add(end):
                 raise LeaseLost(claimed.run_id, claimed.attempt)
             return False
-        async with self._database.pipeline() as connection:
-            # A statement of its own: the next one then sees every run that was accepted before the lock was ours.
-            await ThreadRepository(connection).take_lock(claimed.thread_id)
-            answer = await RunRepository(connection).finish_on_thread(
-                claimed.run_id, attempt=claimed.attempt, outcome=outcome, thread_metadata=_served(claimed)
-            )
-        status = await thread_status_of(answer)
+        status = await self._ends.add(end) or await self._finish_locked(end)
         if status is None:
             raise LeaseLost(claimed.run_id, claimed.attempt)
         return status == "busy"
+
+    async def _finish_together(self, ends: Sequence[RunEnd]) -> list[ThreadStatus | None]:
+        async with self._database.connection() as connection:
+            ended = await RunRepository(connection).finish_at_once(ends)
+        return [ended.get(end.run_id) for end in ends]
+
+    async def _finish_temporary_together(self, ends: Sequence[RunEnd]) -> list[bool]:
+        async with self._database.connection() as connection:
+            ended = await RunRepository(connection).finish_temporary(ends)
+        return [end.run_id in ended for end in ends]
+
+    async def _finish_locked(self, end: RunEnd) -> ThreadStatus | None:
+        """End a run whose thread somebody changed just now; None when its lease was lost."""
+        async with self._database.pipeline() as connection:
+            # A statement of its own: the next one then sees every run that was accepted before the lock was ours.
+            await ThreadRepository(connection).take_lock(end.thread_id)
+            answer = await RunRepository(connection).finish_on_thread(end)
+        return await thread_status_of(answer)
 
     async def roll_back(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
         """Commit the end of a rolled back attempt: the run and the checkpoints it wrote disappear.

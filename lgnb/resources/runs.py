@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -23,22 +22,21 @@ from ..errors import (
 )
 from ..failpoints import failpoint
 from ..models.access import Condition, both
-from ..models.assistants import Assistant
 from ..models.identity import Caller, stored_caller
 from ..models.ids import new_id
 from ..models.news import RunNews, ThreadNews
 from ..models.runs import CancelAction, MultitaskStrategy, Run, RunRequest, RunStatus, RunWatch
 from ..models.streams import StreamEvent
-from ..models.threads import Thread, ThreadTtl
+from ..models.threads import ThreadToRun, ThreadTtl
 from ..queue.bells import Bell
 from ..queue.news import NewsChannel
 from ..queue.wakeups import WakeUps
 from .acceptance import (
     Acceptance,
     Permit,
-    Prepared,
     ask_for_run,
     assistant_to_run,
+    new_run,
     prepare,
     refuse_second_answer,
 )
@@ -47,6 +45,7 @@ from .cancellation import Cancellation, delete_run
 from .latest_state import latest_values, refresh_latest_state
 from .limits import Limits
 from .reserved import shown
+from .shortcut import Shortcut
 from .streams import RunStreams
 from .webhooks import Webhooks
 
@@ -72,6 +71,7 @@ class Runs(Acting):
         self._news = news
         self._default_ttl = default_ttl
         self._limits = limits
+        self._shortcut = Shortcut(database, default_ttl=default_ttl)
 
     async def create(
         self,
@@ -96,14 +96,17 @@ class Runs(Acting):
         """
         permit = await self._permit(thread_id, request, run_id=run_id)
         await self._webhooks.check(permit.request.webhook)
-        # A stateless run is written by one statement, which needs no transaction around it unless runs are counted.
-        is_one_statement = thread_id is None and not self._limits.counts_runs
-        begin = self._database.connection if is_one_statement else self._database.transaction
-        async with begin() as connection:
-            acceptance = await self._accept(
-                connection, thread_id, permit, request_id=request_id, headers=headers_configurable
+        acceptance: Acceptance | None = None
+        if not self._limits.counts_runs:
+            acceptance = await self._shortcut.accept(
+                thread_id, permit, request_id=request_id, headers=headers_configurable
             )
-            await self._limits.admit(connection, [acceptance.run.run_id])
+        if acceptance is None:
+            async with self._database.transaction() as connection:
+                acceptance = await self._accept(
+                    connection, thread_id, permit, request_id=request_id, headers=headers_configurable
+                )
+                await self._limits.admit(connection, [acceptance.run.run_id])
         await self.announce([acceptance])
         return shown(acceptance.run)
 
@@ -348,9 +351,9 @@ class Runs(Acting):
         assistant = await assistant_to_run(connection, request.assistant_id, visible=permit.assistant_visible)
         threads = ThreadRepository(connection)
         runs = RunRepository(connection)
-        existing: Thread | None = None
+        existing: ThreadToRun | None = None
         if thread_id is not None:
-            existing = await threads.lock(thread_id, visible=permit.thread_visible)
+            existing = await threads.lock_to_run(thread_id, visible=permit.thread_visible)
             if existing is None and (request.if_not_exists != "create" or (again and permit.thread_visible)):
                 raise ThreadNotFound(thread_id)
         in_flight = await runs.in_flight(existing.thread_id) if existing else []
@@ -370,13 +373,17 @@ class Runs(Acting):
         )
         if thread_id is None:
             run = await runs.insert_on_new_thread(
-                _new_run(run_id, assistant, prepared, request),
+                new_run(run_id, assistant, prepared, request),
                 graph_id=assistant.graph_id,
+                assistant_mark=assistant.mark,
                 thread_metadata=prepared.thread_metadata,
                 thread_config=prepared.thread_config,
                 ttl=self._default_ttl,
                 after_seconds=request.after_seconds,
             )
+            if run is None:
+                # Somebody changed the assistant since we looked.
+                return await self._accept(connection, thread_id, permit, request_id=request_id, headers=headers)
             return Acceptance(run=run, graph_id=assistant.graph_id, stopped=[], is_new_thread=True)
         if existing is None:
             created = await threads.insert(
@@ -434,19 +441,3 @@ class Runs(Acting):
                 error={"error": f"User{strategy.capitalize()}", "message": reason},
             )
         return stopped
-
-
-def _new_run(run_id: UUID, assistant: Assistant, prepared: Prepared, request: RunRequest) -> Run:
-    """The run as it will be accepted; its times are given by the database."""
-    now = datetime.now(UTC)
-    return Run(
-        run_id=run_id,
-        thread_id=prepared.thread_id,
-        assistant_id=assistant.assistant_id,
-        metadata=prepared.metadata,
-        status="pending",
-        kwargs=prepared.kwargs,
-        multitask_strategy=request.multitask_strategy,
-        created_at=now,
-        updated_at=now,
-    )

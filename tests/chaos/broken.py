@@ -7,26 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 
 def no_fence() -> None:
     """Let outdated attempts write: whoever lost a run does not notice."""
-    from lgnb.checkpoints.storage import PostgresStorage
+    from lgnb.checkpoints.batches import SaveBatches, SaveLine
     from lgnb.db.runs import RunRepository
     from lgnb.resources.leases import Leases
     from lgnb.worker.worker import Worker
 
-    def unfenced(method: Callable[..., Any]) -> Callable[..., Any]:
-        async def call(self: Any, *arguments: Any, fence: Any = None, **more: Any) -> Any:
-            return await method(self, *arguments, fence=None, **more)
-
-        return call
-
-    for name in ("put", "put_writes", "put_tasks"):
-        setattr(PostgresStorage, name, unfenced(getattr(PostgresStorage, name)))
+    SaveBatches.line = lambda self, fence: SaveLine(self, None)
 
     async def finish(self: RunRepository, run_id: Any, *, attempt: int, status: Any) -> bool:
         await self._connection.execute(  # pyright: ignore[reportPrivateUsage]

@@ -8,10 +8,11 @@ WHERE assistant_id = %(assistant_id)s
     /* AND visible(metadata) */
 
 -- assistant_to_run --
--- One assistant by id, and why its graph could not be loaded, if so.
+-- One assistant by id, why its graph could not be loaded, if so, and a mark that another one replaces once either row
+-- changes.
 SELECT
     a.assistant_id, a.graph_id, a.config, a.context, a.metadata, a.name, a.created_at, a.updated_at, a.version,
-    a.description, g.failure
+    a.description, g.failure, concat_ws('/', a.xmin, g.xmin) AS mark
 FROM assistants AS a
 LEFT JOIN graphs AS g USING (graph_id)
 WHERE a.assistant_id = %(assistant_id)s

@@ -22,11 +22,11 @@ WITH fence AS (
     INSERT INTO checkpoint_values (thread_id, checkpoint_ns, channel, version, type, value, lineage, part)
     SELECT
         v.thread_id, v.checkpoint_ns, v.channel, v.version, v.type,
-        CASE WHEN v.type <> '' THEN substr(%(bytes)b::bytea, v.begin, v.size) END, v.lineage, v.part
+        CASE WHEN v.type <> '' THEN substr(%(bytes)b::bytea, v.value_at, v.value_size) END, v.lineage, v.part
     FROM fence
     JOIN json_to_recordset(%(values)s::json) AS v (
-        fence integer, thread_id uuid, checkpoint_ns text, channel text, version text, type text, begin integer,
-        size integer, lineage text, part integer
+        fence integer, thread_id uuid, checkpoint_ns text, channel text, version text, type text,
+        value_at integer, value_size integer, lineage text, part integer
     ) USING (fence)
     -- Versions are never reused, so a conflict is the same write come twice.
     ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
@@ -58,11 +58,11 @@ WITH fence AS (
     )
     SELECT
         w.thread_id, w.checkpoint_ns, w.checkpoint_id, w.task_id, w.idx, w.run_id, w.task_path, w.channel, w.type,
-        substr(%(bytes)b::bytea, w.begin, w.size)
+        substr(%(bytes)b::bytea, w.value_at, w.value_size)
     FROM fence
     JOIN json_to_recordset(%(writes)s::json) AS w (
         fence integer, thread_id uuid, checkpoint_ns text, checkpoint_id uuid, task_id uuid, idx integer, run_id uuid,
-        task_path text, channel text, type text, begin integer, size integer
+        task_path text, channel text, type text, value_at integer, value_size integer
     ) USING (fence)
     WHERE w.idx < 0 OR NOT EXISTS (
         SELECT 1 FROM checkpoint_writes AS old

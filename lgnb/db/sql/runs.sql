@@ -35,19 +35,51 @@ VALUES (
 RETURNING run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_strategy, created_at, updated_at
 
 -- run_insert_on_new_thread --
--- Accepts a run together with a thread of its own. Both rows or none: one statement is one transaction.
-WITH thread AS (
+-- Accepts a run together with a thread of its own. Both rows or none: one statement is one transaction. None, if the
+-- assistant has another mark than the one that the run was made from.
+WITH assistant AS (
+    SELECT 1
+    FROM assistants AS a
+    LEFT JOIN graphs AS g USING (graph_id)
+    WHERE a.assistant_id = %(assistant_id)s AND concat_ws('/', a.xmin, g.xmin) = %(assistant_mark)s
+), thread AS (
     INSERT INTO threads (thread_id, metadata, config, status, ttl_minutes, ttl_strategy, expires_at)
-    VALUES (
+    SELECT
         %(thread_id)s, %(thread_metadata)s, %(thread_config)s, 'busy', %(ttl_minutes)s, %(ttl_strategy)s,
         now() + make_interval(secs => %(ttl_minutes)s::double precision * 60)
-    )
+    FROM assistant
+    RETURNING thread_id
 )
 INSERT INTO runs (run_id, thread_id, assistant_id, graph_id, metadata, kwargs, multitask_strategy, created_at)
-VALUES (
-    %(run_id)s, %(thread_id)s, %(assistant_id)s, %(graph_id)s, %(metadata)s, %(kwargs)s, %(multitask_strategy)s,
+SELECT
+    %(run_id)s, thread.thread_id, %(assistant_id)s, %(graph_id)s, %(metadata)s, %(kwargs)s, %(multitask_strategy)s,
     clock_timestamp() + make_interval(secs => %(after_seconds)s::double precision)
+FROM thread
+RETURNING created_at, updated_at
+
+-- run_insert_on_thread --
+-- Accepts a run on a thread, which is busy from now on and remembers graph, assistant and config. Nothing is stored if
+-- the thread or the assistant has another mark than the one that the run was made from.
+WITH assistant AS (
+    SELECT 1
+    FROM assistants AS a
+    LEFT JOIN graphs AS g USING (graph_id)
+    WHERE a.assistant_id = %(assistant_id)s AND concat_ws('/', a.xmin, g.xmin) = %(assistant_mark)s
+), thread AS (
+    UPDATE threads AS t
+    SET status = 'busy',
+        metadata = %(thread_metadata)s,
+        config = %(thread_config)s,
+        updated_at = now()
+    FROM assistant
+    WHERE t.thread_id = %(thread_id)s AND t.xmin::text = %(thread_mark)s
+    RETURNING t.thread_id
 )
+INSERT INTO runs (run_id, thread_id, assistant_id, graph_id, metadata, kwargs, multitask_strategy, created_at)
+SELECT
+    %(run_id)s, thread.thread_id, %(assistant_id)s, %(graph_id)s, %(metadata)s, %(kwargs)s, %(multitask_strategy)s,
+    clock_timestamp() + make_interval(secs => %(after_seconds)s::double precision)
+FROM thread
 RETURNING created_at, updated_at
 
 -- run_in_flight --
@@ -138,20 +170,31 @@ WHERE run_id = %(run_id)s
 RETURNING run_id
 
 -- run_finish_temporary --
--- Ends an attempt of a temporary run: what its caller is told stays, the thread goes and the run with it. The thread
--- is locked before the run; an empty result means the lease was lost and nothing was changed.
+-- Ends attempts of temporary runs: what their callers are told stays, their threads go and the runs with them. Each
+-- thread is locked before its run, and all in one order. Runs that are not answered are other attempts' by now; nothing
+-- of them was changed.
 WITH held AS (
-    SELECT r.run_id, r.thread_id
-    FROM threads AS t
-    JOIN runs AS r ON r.thread_id = t.thread_id
-    WHERE t.thread_id = %(thread_id)s
-        AND r.run_id = %(run_id)s
-        AND r.attempt = %(attempt)s
-        AND r.status = 'running'
-    FOR UPDATE OF t, r
+    SELECT e.run_id, e.thread_id, e.status, convert_from(substr(%(bytes)b::bytea, e.result_at, e.result_size), 'UTF8')::json AS result
+    FROM (
+        SELECT *
+        FROM json_to_recordset(%(ends)s::json) AS ended (
+            run_id uuid, thread_id uuid, attempt integer, status text, result_at integer, result_size integer
+        )
+        ORDER BY thread_id
+    ) AS e
+    CROSS JOIN LATERAL (
+        SELECT 1
+        FROM threads AS t
+        JOIN runs AS r ON r.thread_id = t.thread_id
+        WHERE t.thread_id = e.thread_id
+            AND r.run_id = e.run_id
+            AND r.attempt = e.attempt
+            AND r.status = 'running'
+        FOR UPDATE OF t, r
+    ) AS locked
 ), told AS (
     INSERT INTO run_results (run_id, thread_id, status, result)
-    SELECT run_id, thread_id, %(status)s, %(result)s
+    SELECT run_id, thread_id, status, result
     FROM held
     ON CONFLICT (run_id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.result, created_at = now()
 )
@@ -159,6 +202,76 @@ DELETE FROM threads AS t
 USING held
 WHERE t.thread_id = held.thread_id
 RETURNING held.run_id
+
+-- run_finish_at_once --
+-- Ends attempts of runs whose threads nobody changes at the same time: the runs, what their callers are told, and the
+-- threads, locked in one order. Answered are the runs that have ended, with the status of their thread. The others
+-- have changed nothing: their lease was lost, or their thread was changed, and the status would not take into account
+-- a run that was accepted meanwhile.
+WITH ends AS MATERIALIZED (
+    SELECT e.*, t.xmin::text AS mark
+    FROM json_to_recordset(%(ends)s::json) AS e (
+        run_id uuid, thread_id uuid, attempt integer, status text, thread_status text, has_state boolean, error jsonb,
+        thread_metadata jsonb, result_at integer, result_size integer, values_at integer, values_size integer,
+        interrupts_at integer, interrupts_size integer, state_at integer, state_size integer
+    )
+    JOIN threads AS t USING (thread_id)
+    ORDER BY thread_id
+), held AS (
+    SELECT ends.run_id, ends.attempt
+    FROM ends
+    CROSS JOIN LATERAL (
+        SELECT 1 FROM threads AS t WHERE t.thread_id = ends.thread_id AND t.xmin::text = ends.mark FOR UPDATE
+    ) AS locked
+), finished AS (
+    UPDATE runs AS r
+    SET status = ends.status,
+        worker_id = NULL,
+        ended_at = now(),
+        updated_at = now()
+    FROM held
+    JOIN ends USING (run_id, attempt)
+    WHERE r.run_id = held.run_id
+        AND r.attempt = held.attempt
+        AND r.status = 'running'
+    RETURNING r.run_id, r.attempt
+), told AS (
+    INSERT INTO run_results (run_id, thread_id, status, result)
+    SELECT
+        run_id, thread_id, status, convert_from(substr(%(bytes)b::bytea, result_at, result_size), 'UTF8')::json
+    FROM finished
+    JOIN ends USING (run_id, attempt)
+    ON CONFLICT (run_id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.result, created_at = now()
+)
+UPDATE threads AS t
+SET status = CASE
+        WHEN EXISTS (
+            SELECT 1 FROM runs AS r
+            WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running') AND r.run_id <> ends.run_id
+        ) THEN 'busy'
+        ELSE ends.thread_status
+    END,
+    "values" = CASE
+        WHEN ends.has_state THEN convert_from(substr(%(bytes)b::bytea, ends.values_at, ends.values_size), 'UTF8')::json
+        ELSE t."values"
+    END,
+    interrupts = CASE
+        WHEN ends.has_state
+        THEN convert_from(substr(%(bytes)b::bytea, ends.interrupts_at, ends.interrupts_size), 'UTF8')::json
+        ELSE t.interrupts
+    END,
+    state = CASE
+        WHEN ends.has_state THEN convert_from(substr(%(bytes)b::bytea, ends.state_at, ends.state_size), 'UTF8')::json
+        ELSE t.state
+    END,
+    error = ends.error,
+    metadata = t.metadata || ends.thread_metadata,
+    updated_at = now(),
+    state_updated_at = CASE WHEN ends.has_state THEN now() ELSE t.state_updated_at END
+FROM finished
+JOIN ends USING (run_id, attempt)
+WHERE t.thread_id = ends.thread_id
+RETURNING finished.run_id, t.status
 
 -- run_finish_on_thread --
 -- Ends an attempt: the run, what its caller is told, and the thread, whose lock the transaction holds already. An

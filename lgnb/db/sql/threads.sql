@@ -15,6 +15,20 @@ WHERE thread_id = %(thread_id)s
     /* AND visible(metadata) */
 FOR UPDATE
 
+-- thread_to_run --
+-- What a run needs of its thread, and a mark that another one replaces once the row changes.
+SELECT thread_id, metadata, config, status, xmin::text AS mark
+FROM threads
+WHERE thread_id = %(thread_id)s
+
+-- thread_lock_to_run --
+-- The same, locked against every other writer until the transaction ends.
+SELECT thread_id, metadata, config, status, xmin::text AS mark
+FROM threads
+WHERE thread_id = %(thread_id)s
+    /* AND visible(metadata) */
+FOR UPDATE
+
 -- thread_take_lock --
 -- The same lock, without reading the thread.
 SELECT 1
