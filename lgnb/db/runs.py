@@ -89,6 +89,7 @@ class RunCounts:
 class RunTold:
     """How a run stands, None when there is none; and the JSON text for its waiting caller, None before its end."""
 
+    run_id: UUID
     status: RunStatus | None
     result: str | None
 
@@ -367,10 +368,10 @@ class RunRepository(Repository):
         """`result` is JSON text."""
         await self._do("run_result_insert", run_id=run_id, thread_id=thread_id, status=status, result=raw_json(result))
 
-    async def told(self, run_id: UUID) -> RunTold:
-        told = await self._one(RunTold, "run_told", run_id=run_id)
-        assert told is not None
-        return told
+    async def told(self, run_ids: Sequence[UUID]) -> dict[UUID, RunTold]:
+        """Of each of these runs."""
+        found = await self._all(RunTold, "run_told", run_ids=list(run_ids))
+        return {told.run_id: told for told in found}
 
     async def purge_results(self, *, age_seconds: float) -> int:
         return await self._do("run_result_purge", age_seconds=age_seconds)

@@ -5,8 +5,10 @@ A token says no more than "look into Postgres". Losing one costs a poll interval
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+from ..gathering import Gathering
 from .connection import Queue, translated
 
 _MOST_TOKENS = 1000
@@ -18,16 +20,22 @@ class WakeUps:
         self._redis = queue.redis
         self._patient = queue.patient
         self._keys = queue.keys
+        self._rings = Gathering(self._ring_together)
 
     async def ring(self, graph_id: str) -> None:
         """Wake one worker that serves this graph."""
-        key = self._keys.wake(graph_id)
+        await self._rings.add(graph_id)
+
+    async def _ring_together(self, graph_ids: Sequence[str]) -> list[None]:
         with translated():
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.lpush(key, b"1")
-                pipe.ltrim(key, 0, _MOST_TOKENS - 1)
-                pipe.expire(key, _TOKEN_SECONDS)
+                for graph_id, count in Counter(graph_ids).items():
+                    key = self._keys.wake(graph_id)
+                    pipe.lpush(key, *[b"1"] * count)
+                    pipe.ltrim(key, 0, _MOST_TOKENS - 1)
+                    pipe.expire(key, _TOKEN_SECONDS)
                 await pipe.execute()
+        return [None for _ in graph_ids]
 
     async def wait(self, graph_ids: Sequence[str], *, timeout_seconds: float) -> bool:
         """Wait for a token of one of these graphs; False when none came in time."""

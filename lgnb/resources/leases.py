@@ -23,6 +23,7 @@ from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
 from ..errors import LeaseLost, QueueUnavailable
 from ..failpoints import failpoint
+from ..gathering import Gathering
 from ..models.news import LeaseNews, RunNews, ThreadNews
 from ..models.runs import ClaimedRun, Ending, RunOutcome
 from ..models.threads import ThreadStatus
@@ -30,7 +31,6 @@ from ..queue.news import NewsChannel
 from ..queue.wakeups import WakeUps
 from .cancellation import roll_back_attempt
 from .endings import Endings
-from .gathering import Gathering
 from .latest_state import latest_values, refresh_latest_state
 from .webhooks import Webhooks
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from ..db.database import Database
-from ..db.runs import RunRepository
+from ..db.runs import RunRepository, RunTold
 from ..db.threads import ThreadRepository
 from ..errors import QueueUnavailable
+from ..gathering import Gathering
 from ..json_encoding import encode
 from ..models.runs import Run, RunStatus
 from ..models.streams import StreamEvent
@@ -43,6 +44,7 @@ class RunStreams:
         self._events = events
         self._bells = bells
         self._reading: dict[tuple[UUID, str], _Reading] = {}
+        self._told = Gathering(self._told_together)
 
     async def follow(
         self, run: Run, *, after: str | None, modes: Collection[str] = ()
@@ -130,16 +132,21 @@ class RunStreams:
             bell.end_heard = False
 
     async def _stored_result(self, run: Run, *, or_of_thread: bool) -> bytes | None:
-        async with self._database.connection() as connection:
-            told = await RunRepository(connection).told(run.run_id)
-            if told.result is not None and told.status not in ("pending", "running"):
-                return told.result.encode()
-            if told.status in ("pending", "running"):
-                return None
-            thread: Thread | None = None
-            if or_of_thread or told.status is not None:
+        told = await self._told.add(run.run_id)
+        if told.result is not None and told.status not in ("pending", "running"):
+            return told.result.encode()
+        if told.status in ("pending", "running"):
+            return None
+        thread: Thread | None = None
+        if or_of_thread or told.status is not None:
+            async with self._database.connection() as connection:
                 thread = await ThreadRepository(connection).get(run.thread_id)
         return encode(_result_of(thread, told.status))
+
+    async def _told_together(self, run_ids: Sequence[UUID]) -> list[RunTold]:
+        async with self._database.connection() as connection:
+            told = await RunRepository(connection).told(run_ids)
+        return [told[run_id] for run_id in run_ids]
 
     async def _start(self, run_id: UUID, after: str | None) -> str:
         if after is None:

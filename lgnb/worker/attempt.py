@@ -129,7 +129,7 @@ class Attempt:
     async def run(self, source: GraphSource, start: Start) -> None:
         """Execute the run to its committed end, or give it back."""
         claimed, report = self.claimed, self._report
-        self._publisher.publish("metadata", orjson.dumps({"run_id": claimed.run_id, "attempt": claimed.attempt}))
+        self._publisher.announce(orjson.dumps({"run_id": claimed.run_id, "attempt": claimed.attempt}))
         try:
             if report is not None:
                 await report.begin()

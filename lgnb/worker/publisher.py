@@ -54,6 +54,11 @@ class Publisher:
         # that died now would leave nobody to tell of it.
         self._sender.put((self._number, event, data), urgent=not event.startswith("messages"))
 
+    def announce(self, data: bytes) -> None:
+        """Queue the first event, which says who speaks; it travels with what the run says first."""
+        self._number += 1
+        self._sender.hold((self._number, "metadata", data))
+
     async def close(self, status: str) -> None:
         """Send what is left and the end mark. Call it when the status is committed, never before."""
         await self._sender.close()

@@ -15,6 +15,7 @@ _MOST_KEPT = 20_000
 _MOST_PER_BATCH = 500
 _RETRY_SECONDS = 0.2
 _LAST_TRIES = 10
+_HOLD_SECONDS = 0.01
 _PACE_SECONDS = 0.0005
 _LONGEST_PACE_SECONDS = 0.02
 
@@ -78,6 +79,11 @@ class BatchSender(Generic[T]):
             self._scheduled = True
             self._loop.call_soon_threadsafe(self._start)
 
+    def hold(self, item: T) -> None:
+        """Queue an item that shall go with the next one, or alone when none comes soon. On the service loop only."""
+        self._waiting.append(item)
+        self._loop.call_later(_HOLD_SECONDS, self._start)
+
     async def close(self) -> None:
         """Take nothing more; return when the rest was sent, or given up because Redis was away for long."""
         self.closed = True
@@ -108,7 +114,7 @@ class BatchSender(Generic[T]):
         self._scheduled = False
         if self._collected is not None and self._is_urgent:
             _settle(self._collected)
-        if self._task is None:
+        if self._task is None and self._waiting:
             self._task = asyncio.create_task(self._send(), name="lgnb-send")
 
     async def _collect(self) -> None:

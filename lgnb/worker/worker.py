@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 _CLAIM_AT_ONCE = 8
 _MOST_HEARD = 256
 _WATCH_SECONDS = 0.25
+_QUIET_SECONDS = 0.02
 
 
 class Worker:
@@ -209,13 +210,20 @@ class Worker:
                     # There may be more, but others shall have their share of it: look again after a breath.
                     await asyncio.sleep(0)
                     return
-                if not claimed and (due := await leases.next_due_seconds(self._graph_ids)) is not None:
-                    wait_seconds = min(wait_seconds, max(due, 0.0))
+                # Who is rung all the time looks all the time, and finds what was delayed as well.
+                if not claimed and not await self._rung(_QUIET_SECONDS):
+                    due = await leases.next_due_seconds(self._graph_ids)
+                    wait_seconds = min(wait_seconds, max(due, 0.0)) if due is not None else wait_seconds
         except DatabaseUnavailable:
             logger.warning("Postgres does not answer; looking for runs again soon.")
+        await self._rung(wait_seconds)
+
+    async def _rung(self, wait_seconds: float) -> bool:
+        """Whether there was a reason to look in that time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_seconds):
                 await self._look.wait()
+        return self._look.is_set()
 
     async def _return_lost_claims(self) -> None:
         period_seconds = self._settings.lease_seconds

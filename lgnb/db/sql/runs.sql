@@ -440,10 +440,11 @@ VALUES (%(run_id)s, %(thread_id)s, %(status)s, %(result)s)
 ON CONFLICT (run_id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.result, created_at = now()
 
 -- run_told --
--- How a run stands and what its waiting caller is told, as text; both are committed together.
-SELECT
-    (SELECT status FROM runs WHERE run_id = %(run_id)s) AS status,
-    (SELECT result::text FROM run_results WHERE run_id = %(run_id)s) AS result
+-- How runs stand and what their waiting callers are told, as text; both are committed together.
+SELECT asked.run_id, r.status, told.result::text
+FROM unnest(%(run_ids)s::uuid[]) AS asked (run_id)
+LEFT JOIN runs AS r USING (run_id)
+LEFT JOIN run_results AS told USING (run_id)
 
 -- run_result_purge --
 -- Forgets results nobody can be waiting for any more.
