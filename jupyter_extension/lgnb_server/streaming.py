@@ -92,12 +92,10 @@ async def relay_events(
     """
     try:
         await send(b"")
-        while True:
-            page = await _next(pages, send=send, gone=gone, heartbeat_seconds=heartbeat_seconds)
-            if page is None:
-                return
-            for chunk in sse.chunks(page):
-                await send(chunk)
+        async with _Heart(sse.HEARTBEAT, send=send, gone=gone, seconds=heartbeat_seconds) as heart:
+            async for page in pages:
+                for chunk in sse.chunks(page):
+                    await heart.send(chunk)
     finally:
         if isinstance(pages, AsyncGenerator):
             await pages.aclose()
@@ -120,7 +118,8 @@ async def relay_result(result: Awaitable[T], *, send: Send, gone: asyncio.Event,
         ClientGone: as in `relay_events`; `result` is cancelled then.
     """
     await send(b"")
-    return await _while_beating(result, beat=b"\n", send=send, gone=gone, heartbeat_seconds=heartbeat_seconds)
+    async with _Heart(b"\n", send=send, gone=gone, seconds=heartbeat_seconds):
+        return await result
 
 
 async def send_bounded(write: Callable[[], Awaitable[Any]], *, cut: Callable[[], None]) -> None:
@@ -130,8 +129,13 @@ async def send_bounded(write: Callable[[], Awaitable[Any]], *, cut: Callable[[],
         ClientGone: the connection is closed.
     """
     try:
+        writing = write()
+        if isinstance(writing, asyncio.Future) and writing.done():
+            # The usual case: the system has taken it, and nobody needs to wait.
+            writing.result()
+            return
         async with asyncio.timeout(SLOW_READER_SECONDS):
-            await write()
+            await writing
     except StreamClosedError:
         raise ClientGone from None
     except TimeoutError:
@@ -140,34 +144,64 @@ async def send_bounded(write: Callable[[], Awaitable[Any]], *, cut: Callable[[],
         raise ClientGone from None
 
 
-async def _next(
-    pages: AsyncIterator[Sequence[StreamEvent]], *, send: Send, gone: asyncio.Event, heartbeat_seconds: float
-) -> Sequence[StreamEvent] | None:
-    async def following() -> Sequence[StreamEvent] | None:
-        return await anext(pages, None)
+class _Heart:
+    """Beats while the block around a long answer has nothing to send, and ends the block when the reader is gone.
 
-    return await _while_beating(
-        following(), beat=sse.HEARTBEAT, send=send, gone=gone, heartbeat_seconds=heartbeat_seconds
-    )
+    One task for the whole answer, so that a page that is sent costs neither a task nor a timer.
 
+    Raises:
+        ClientGone: out of the block, once `gone` is set or a beat could not be sent.
+    """
 
-async def _while_beating(
-    work: Awaitable[T], *, beat: bytes, send: Send, gone: asyncio.Event, heartbeat_seconds: float
-) -> T:
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(gone.wait())
-    try:
-        while True:
-            done, _ = await asyncio.wait(
-                (working, leaving), timeout=heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            if leaving in done:
-                raise ClientGone
-            if working in done:
-                return working.result()
-            await send(beat)
-    finally:
-        leaving.cancel()
-        if not working.done():
-            working.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
+    def __init__(self, beat: bytes, *, send: Send, gone: asyncio.Event, seconds: float) -> None:
+        self._beat = beat
+        self._send = send
+        self._gone = gone
+        self._seconds = seconds
+        self._is_sending = False
+        self._left = False
+
+    async def __aenter__(self) -> _Heart:
+        self._answering = asyncio.current_task()
+        self._sent_at = asyncio.get_running_loop().time()
+        self._watching = asyncio.create_task(self._watch(), name="lgnb-heart")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
+        self._watching.cancel()
+        try:
+            await asyncio.gather(self._watching, return_exceptions=True)
+        except asyncio.CancelledError:
+            # The block may have come to its end when it was about to be cancelled.
+            if not self._left:
+                raise
+        # Ours is the only cancellation: one from outside goes on.
+        if self._left and self._answering is not None and self._answering.uncancel() == 0:
+            raise ClientGone from None
+
+    async def send(self, chunk: bytes) -> None:
+        self._is_sending = True
+        try:
+            await self._send(chunk)
+        finally:
+            self._is_sending = False
+            self._sent_at = asyncio.get_running_loop().time()
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._gone.is_set():
+            pause = self._sent_at + self._seconds - loop.time()
+            if pause > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._gone.wait()
+                continue
+            if not self._is_sending:
+                try:
+                    await self._send(self._beat)
+                except ClientGone:
+                    break
+            self._sent_at = loop.time()
+        self._left = True
+        if self._answering is not None:
+            self._answering.cancel()

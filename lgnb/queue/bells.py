@@ -6,7 +6,6 @@ A ring carries no data; whoever hears it reads the log. A lost ring costs one lo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -42,11 +41,12 @@ class Bell:
 
     async def wait(self, *, timeout_seconds: float) -> bool:
         """Wait for the next ring; False when none came in time."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._rung.wait()
-        except TimeoutError:
-            return False
+        if not self._rung.is_set():
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    await self._rung.wait()
+            except TimeoutError:
+                return False
         self._rung.clear()
         return True
 
@@ -59,6 +59,7 @@ class Bells:
         self._keys = queue.keys
         self._listeners: dict[str, set[Bell]] = {}
         self._subscribed: dict[str, asyncio.Event] = {}
+        self._early: set[Bell] = set()
         self._pubsub: Any = None
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
@@ -101,10 +102,11 @@ class Bells:
             if len(listeners) == 1:
                 self._subscribed[channel] = asyncio.Event()
                 await self._tell("subscribe", channel)
-            await self._confirmed(channel)
+            await self._confirmed(channel, bell)
             yield bell
         finally:
             listeners.discard(bell)
+            self._early.discard(bell)
             if not listeners and self._listeners.pop(channel, None) is not None:
                 self._subscribed.pop(channel, None)
                 await self._tell("unsubscribe", channel)
@@ -118,12 +120,14 @@ class Bells:
             # The reader sees the broken connection too, reconnects and subscribes to everything again.
             logger.debug("Could not %s %s", verb, channel)
 
-    async def _confirmed(self, channel: str) -> None:
+    async def _confirmed(self, channel: str, bell: Bell) -> None:
         """Wait until Redis has said that the subscription holds; whoever looks earlier may miss the next ring."""
         if self.connected:
-            with contextlib.suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(_CONFIRM_SECONDS):
                     await self._subscribed[channel].wait()
+            except TimeoutError:
+                self._early.add(bell)
 
     async def _run(self) -> None:
         while not self._stopped:
@@ -157,6 +161,10 @@ class Bells:
         if message["type"] == "subscribe":
             if (subscribed := self._subscribed.get(channel)) is not None:
                 subscribed.set()
+            # Whoever has looked before must look once more.
+            for bell in self._early & self._listeners.get(channel, set()):
+                self._early.discard(bell)
+                bell.ring(at=self.heard)
         elif message["type"] == "message":
             self.heard += 1
             for bell in self._listeners.get(channel, ()):

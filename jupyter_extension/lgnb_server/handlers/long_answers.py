@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractContextManager
 from typing import cast
 
@@ -36,10 +36,10 @@ class LongAnswerHandler(LgnbHandler):
         if self.gone.is_set():
             raise ClientGone
 
-        async def write() -> None:
+        def write() -> Awaitable[None]:
             if chunk:
                 self.write(chunk)  # pyright: ignore[reportUnknownMemberType]
-            await self.flush()
+            return self.flush()
 
         await send_bounded(write, cut=self.drop_connection)
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from lgnb.queue import Queue
+from lgnb.queue import bells as bells_module
 from lgnb.queue.bells import Bells
 from lgnb.queue.events import EventLog
 
@@ -65,3 +66,14 @@ async def test_a_lost_connection_rings_and_is_made_again(
         await events.append(run_id, thread_id=uuid4(), attempt=1, events=[(1, "values", b"")])
 
         assert await bell.wait(timeout_seconds=2)
+
+
+async def test_who_could_not_wait_for_its_subscription_looks_again_when_it_holds(
+    bells: Bells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis may be slow to answer; what was appended before the subscription held has rung for nobody."""
+    monkeypatch.setattr(bells_module, "_CONFIRM_SECONDS", 0.0)
+
+    async with bells.listening(uuid4()) as bell:
+        assert await bell.wait(timeout_seconds=2)
+        assert not await bell.wait(timeout_seconds=0.1)

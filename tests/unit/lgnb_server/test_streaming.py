@@ -65,6 +65,51 @@ async def test_a_client_that_leaves_ends_the_events_too() -> None:
     assert closed.is_set()
 
 
+async def test_a_cancellation_from_outside_is_passed_on() -> None:
+    begun = asyncio.Event()
+
+    async def events() -> AsyncGenerator[StreamEvent, None]:
+        yield _ONE
+        begun.set()
+        await asyncio.Event().wait()
+
+    relaying = asyncio.ensure_future(
+        relay_events(one_by_one(events()), send=Wire().send, gone=asyncio.Event(), heartbeat_seconds=60)
+    )
+    await begun.wait()
+    relaying.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await relaying
+
+
+async def test_a_client_that_leaves_with_the_last_event_has_gone_and_nothing_is_left_cancelled() -> None:
+    gone = asyncio.Event()
+
+    async def result() -> str:
+        gone.set()
+        await asyncio.sleep(0)
+        return "done"
+
+    with pytest.raises(ClientGone):
+        await relay_result(result(), send=Wire().send, gone=gone, heartbeat_seconds=60)
+
+    await asyncio.sleep(0)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_a_client_that_is_gone_at_a_heartbeat_ends_the_wait() -> None:
+    async def send(chunk: bytes) -> None:
+        if chunk == b"\n":
+            raise ClientGone
+
+    with pytest.raises(ClientGone):
+        async with asyncio.timeout(5):
+            await relay_result(asyncio.Event().wait(), send=send, gone=asyncio.Event(), heartbeat_seconds=0.01)
+
+
 async def test_a_wait_beats_until_its_result_is_there() -> None:
     wire = Wire()
 
