@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import SealedValue, SettingsError
+import orjson
+
+from .errors import EncryptionFailed, SealedValue, SettingsError
 from .models.checkpoints import Blob
-from .models.vault import AES_MARK, HANDLER_MARK, refuse_foreign
+from .models.vault import AES_MARK, HANDLER_MARK, Fields, NoVault, PlainFields, current_sealing, refuse_foreign
+from .sealed_fields import HandlerFields
 
 if TYPE_CHECKING:
     from langgraph_sdk.encryption import Encryption
@@ -19,6 +22,8 @@ _NONCE_BYTES = 12
 
 class AesVault:
     """AES-GCM with one key; each blob has a nonce of its own, and cannot be passed off as one of another type."""
+
+    fields: Fields = PlainFields()
 
     def __init__(self, key: str) -> None:
         """Raises SettingsError when the key has a wrong length, or the package for it is missing."""
@@ -57,44 +62,84 @@ class AesVault:
 
 
 class HandlerVault:
-    """The blob handlers of an `Encryption` object of the LangGraph SDK."""
+    """The handlers of an `Encryption` object of the LangGraph SDK: for blobs, for JSON, or for both."""
 
     def __init__(self, encryption: Encryption) -> None:
-        """Raises SettingsError for an object that does less, or more, than lgnb can honour."""
+        """Raises SettingsError for an object that could not open what it seals."""
+        # The SDK keeps them under these names and offers no other way to them.
         found: Any = encryption
         self._encrypt, self._decrypt = found._blob_encryptor, found._blob_decryptor
-        if self._encrypt is None or self._decrypt is None:
-            raise SettingsError("encryption.path must register both encrypt.blob and decrypt.blob.")
-        # Going on would store in plain what its operator believes to be encrypted.
-        for name, registered in (
-            ("encrypt.json", found._json_encryptor or found._json_decryptor),
-            ("context", found._context_handler),
-        ):
-            if registered is not None:
-                raise SettingsError(
-                    f"encryption.path registers {name}, which lgnb does not honour: it encrypts the blobs of "
-                    "checkpoints only. Remove the handler, and encrypt the disk of Postgres for the rest."
-                )
+        self._derive = found._context_handler
+        seal_json, open_json = found._json_encryptor, found._json_decryptor
+        for kind, pair in (("blob", (self._encrypt, self._decrypt)), ("json", (seal_json, open_json))):
+            if (pair[0] is None) != (pair[1] is None):
+                names = f"encrypt.{kind} and decrypt.{kind}"
+                raise SettingsError(f"encryption.path must register both {names}, or neither.")
+        if self._encrypt is None and seal_json is None:
+            raise SettingsError("encryption.path registers neither encrypt.blob nor encrypt.json.")
+        self.fields: Fields = PlainFields() if seal_json is None else HandlerFields(seal_json, open_json)
+
+    async def derive_context(self, user: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """What handlers shall get as `ctx.metadata` while a request of this user is served.
+
+        Args:
+            sent: what the request itself says.
+
+        Raises:
+            EncryptionFailed: the context handler raised, or its answer cannot be stored.
+        """
+        if self._derive is None:
+            return dict(sent)
+        from langgraph_sdk.encryption.types import EncryptionContext
+
+        try:
+            derived = await self._derive(user, EncryptionContext(metadata=dict(sent)))
+        except Exception as error:  # an operator's handler may raise anything
+            raise EncryptionFailed(f"The context handler failed: {type(error).__name__}: {error}") from error
+        if not isinstance(derived, dict):
+            raise EncryptionFailed(f"The context handler answered with a {type(derived).__name__} instead of a dict.")
+        try:
+            return orjson.loads(orjson.dumps(derived))
+        except TypeError as error:
+            raise EncryptionFailed(f"The answer of the context handler is no JSON: {error}.") from error
 
     async def seal(self, blobs: Sequence[Blob]) -> list[Blob]:
-        return [Blob(blob.type + HANDLER_MARK, await self._encrypt(_context(), blob.data)) for blob in blobs]
+        if self._encrypt is None:
+            return list(blobs)
+        context = dict(current_sealing().context)
+        mark = HANDLER_MARK + (orjson.dumps(context).decode() if context else "")
+        return [Blob(blob.type + mark, await self._sealed(blob.data, context)) for blob in blobs]
 
     async def open(self, blobs: Sequence[Blob]) -> list[Blob]:
+        if self._decrypt is None:
+            return await NoVault().open(blobs)
         return [await self._opened(blob) for blob in blobs]
 
+    async def _sealed(self, data: bytes, context: dict[str, Any]) -> bytes:
+        assert self._encrypt is not None
+        try:
+            sealed = await self._encrypt(_context(context), data)
+        except Exception as error:  # an operator's handler may raise anything
+            raise EncryptionFailed(f"encrypt.blob failed: {type(error).__name__}: {error}") from error
+        if not isinstance(sealed, bytes):
+            raise EncryptionFailed(f"encrypt.blob answered with a {type(sealed).__name__} instead of bytes.")
+        return sealed
+
     async def _opened(self, blob: Blob) -> Blob:
-        if not blob.type.endswith(HANDLER_MARK):
+        kind, mark, context = blob.type.partition(HANDLER_MARK)
+        if not mark:
             refuse_foreign(blob)
             return blob
+        assert self._decrypt is not None
         try:
-            plain = await self._decrypt(_context(), blob.data)
+            plain = await self._decrypt(_context(orjson.loads(context) if context else {}), blob.data)
         except Exception as error:  # an operator's handler may raise anything
             raise SealedValue(f"decrypt.blob failed on a stored checkpoint: {type(error).__name__}: {error}") from error
         # A handler may answer with the plain text and a replacement for what is stored; the stored one stays good.
-        return Blob(blob.type.removesuffix(HANDLER_MARK), getattr(plain, "plaintext", plain))
+        return Blob(kind, getattr(plain, "plaintext", plain))
 
 
-def _context() -> Any:
+def _context(metadata: dict[str, Any]) -> Any:
     from langgraph_sdk.encryption.types import EncryptionContext
 
-    return EncryptionContext(model="checkpoint")
+    return EncryptionContext(model="checkpoint", metadata=metadata)

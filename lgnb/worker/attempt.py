@@ -19,6 +19,7 @@ from ..errors import DatabaseUnavailable, LeaseLost
 from ..graphs.sources import GraphSource
 from ..models.checkpoints import Fence
 from ..models.runs import ClaimedRun, Ending, RunOutcome
+from ..models.vault import begin_sealing
 from .execution import Execution, RunReturned, StopReason
 from .inputs import input_of
 from .loops import LoopThread
@@ -129,6 +130,8 @@ class Attempt:
     async def run(self, source: GraphSource, start: Start) -> None:
         """Execute the run to its committed end, or give it back."""
         claimed, report = self.claimed, self._report
+        if claimed.encryption:
+            begin_sealing(claimed.encryption)
         self._publisher.publish("metadata", orjson.dumps({"run_id": claimed.run_id, "attempt": claimed.attempt}))
         try:
             if report is not None:
