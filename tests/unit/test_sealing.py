@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import operator
 import warnings
 from typing import Any
 
 import pytest
 from langgraph_sdk.encryption import Encryption
 
-from lgnb.errors import SealedValue, SettingsError
+from lgnb.errors import EncryptionFailed, SealedValue, SettingsError
 from lgnb.models.checkpoints import Blob
+from lgnb.models.vault import NoVault, sealing_for
 from lgnb.sealing import AesVault, HandlerVault
 
 
@@ -37,19 +39,85 @@ def test_a_key_of_another_length_is_refused(key: str) -> None:
         AesVault(key)
 
 
-def test_handlers_that_would_not_be_called_are_refused() -> None:
+def _encryption(*registered: str) -> Encryption:
     async def handler(ctx: Any, data: Any) -> Any:
         return data
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        half, whole = Encryption(), Encryption()
-    half.encrypt.blob(handler)
-    whole.encrypt.blob(handler)
-    whole.decrypt.blob(handler)
-    whole.encrypt.json(handler)
+        encryption = Encryption()
+    for name in registered:
+        operator.attrgetter(name)(encryption)(handler)
+    return encryption
 
-    with pytest.raises(SettingsError, match="both"):
-        HandlerVault(half)
-    with pytest.raises(SettingsError, match=r"encrypt\.json"):
-        HandlerVault(whole)
+
+@pytest.mark.parametrize("kind", ["blob", "json"])
+def test_half_a_pair_of_handlers_is_refused(kind: str) -> None:
+    for half in ("encrypt", "decrypt"):
+        with pytest.raises(SettingsError, match=rf"both encrypt\.{kind} and decrypt\.{kind}"):
+            HandlerVault(_encryption(f"{half}.{kind}"))
+
+
+def test_an_object_that_encrypts_nothing_is_refused() -> None:
+    with pytest.raises(SettingsError, match="neither"):
+        HandlerVault(_encryption("context"))
+
+
+async def test_without_handlers_for_blobs_these_stay_as_they_are() -> None:
+    vault = HandlerVault(_encryption("encrypt.json", "decrypt.json"))
+
+    assert await vault.seal([Blob("msgpack", b"value")]) == [Blob("msgpack", b"value")]
+    assert await vault.open([Blob("msgpack", b"value")]) == [Blob("msgpack", b"value")]
+    with pytest.raises(SealedValue, match=r"encryption\.path"):
+        await vault.open([Blob("msgpack+sealed", b"value")])
+
+
+async def test_a_blob_is_opened_in_the_name_it_was_sealed_in() -> None:
+    seen: list[Any] = []
+    encryption = _encryption()
+
+    @encryption.encrypt.blob
+    async def encrypt(ctx: Any, blob: bytes) -> bytes:
+        seen.append(ctx.metadata)
+        return blob[::-1]
+
+    @encryption.decrypt.blob
+    async def decrypt(ctx: Any, blob: bytes) -> bytes:
+        seen.append(ctx.metadata)
+        return blob[::-1]
+
+    vault = HandlerVault(encryption)
+    with sealing_for({"tenant": "a+sealed"}):
+        sealed = await vault.seal([Blob("msgpack", b"value")])
+
+    assert await vault.open(sealed) == [Blob("msgpack", b"value")]
+    assert seen == [{"tenant": "a+sealed"}] * 2
+    with pytest.raises(SealedValue, match=r"encryption\.path"):
+        await NoVault().open(sealed)
+
+
+async def test_a_handler_for_blobs_that_fails_says_so() -> None:
+    encryption = _encryption("decrypt.blob")
+
+    @encryption.encrypt.blob
+    async def encrypt(ctx: Any, blob: bytes) -> bytes:
+        raise RuntimeError("no key server")
+
+    with pytest.raises(EncryptionFailed, match=r"encrypt\.blob failed: RuntimeError: no key server"):
+        await HandlerVault(encryption).seal([Blob("msgpack", b"value")])
+
+
+async def test_the_context_handler_gets_user_and_header_and_must_answer_with_json() -> None:
+    encryption = _encryption("encrypt.blob", "decrypt.blob")
+
+    @encryption.context
+    async def context(user: Any, ctx: Any) -> Any:
+        return {**ctx.metadata, "user": user} if user != "odd" else [user]
+
+    vault = HandlerVault(encryption)
+
+    assert await vault.derive_context("ada", {"tenant": "a"}) == {"tenant": "a", "user": "ada"}
+    with pytest.raises(EncryptionFailed, match="list instead of a dict"):
+        await vault.derive_context("odd", {})
+    with pytest.raises(EncryptionFailed, match="no JSON"):
+        await vault.derive_context(object(), {})
