@@ -10,7 +10,7 @@ import orjson
 
 from .errors import EncryptionFailed, SealedValue, SettingsError
 from .models.checkpoints import Blob
-from .models.vault import AES_MARK, HANDLER_MARK, Fields, NoVault, PlainFields, current_sealing, refuse_foreign
+from .models.vault import AES_MARK, HANDLER_MARK, Fields, NoVault, PlainFields, Vault, current_sealing, refuse_foreign
 from .sealed_fields import HandlerFields
 
 if TYPE_CHECKING:
@@ -62,10 +62,15 @@ class AesVault:
 
 
 class HandlerVault:
-    """The handlers of an `Encryption` object of the LangGraph SDK: for blobs, for JSON, or for both."""
+    """The handlers of an `Encryption` object of the LangGraph SDK: for blobs, for JSON, or for both.
 
-    def __init__(self, encryption: Encryption) -> None:
+    Args:
+        beside: seals blobs where there are no handlers for them, and opens those that it sealed before there were.
+    """
+
+    def __init__(self, encryption: Encryption, *, beside: Vault | None = None) -> None:
         """Raises SettingsError for an object that could not open what it seals."""
+        self._beside = beside or NoVault()
         # The SDK keeps them under these names and offers no other way to them.
         found: Any = encryption
         self._encrypt, self._decrypt = found._blob_encryptor, found._blob_decryptor
@@ -105,14 +110,14 @@ class HandlerVault:
 
     async def seal(self, blobs: Sequence[Blob]) -> list[Blob]:
         if self._encrypt is None:
-            return list(blobs)
+            return await self._beside.seal(blobs)
         context = dict(current_sealing().context)
         mark = HANDLER_MARK + (orjson.dumps(context).decode() if context else "")
         return [Blob(blob.type + mark, await self._sealed(blob.data, context)) for blob in blobs]
 
     async def open(self, blobs: Sequence[Blob]) -> list[Blob]:
         if self._decrypt is None:
-            return await NoVault().open(blobs)
+            return await self._beside.open(blobs)
         return [await self._opened(blob) for blob in blobs]
 
     async def _sealed(self, data: bytes, context: dict[str, Any]) -> bytes:
@@ -128,8 +133,7 @@ class HandlerVault:
     async def _opened(self, blob: Blob) -> Blob:
         kind, mark, context = blob.type.partition(HANDLER_MARK)
         if not mark:
-            refuse_foreign(blob)
-            return blob
+            return (await self._beside.open([blob]))[0]
         assert self._decrypt is not None
         try:
             plain = await self._decrypt(_context(orjson.loads(context) if context else {}), blob.data)

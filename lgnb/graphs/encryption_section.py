@@ -18,7 +18,7 @@ class _Encryption(Section):
 
 
 def encryption_vault(project: Project, settings: Settings, warnings: list[str]) -> Vault:
-    """What checkpoints are sealed with.
+    """What is sealed, and with what.
 
     Raises:
         SettingsError: the key or the handlers cannot be used.
@@ -27,13 +27,8 @@ def encryption_vault(project: Project, settings: Settings, warnings: list[str]) 
 
     section = read_section(_Encryption, project.encryption, name="encryption", path=project.path)
     warnings += key_warnings(section, name="encryption")
-    if section.path is not None:
-        if settings.aes_key is not None:
-            raise SettingsError(
-                "encryption.path and aes_key are both set; keep the one that shall encrypt checkpoints."
-            )
-        return HandlerVault(_handlers(section.path, project))
-    return NoVault() if settings.aes_key is None else AesVault(settings.aes_key)
+    vault = NoVault() if settings.aes_key is None else AesVault(settings.aes_key)
+    return vault if section.path is None else HandlerVault(_handlers(section.path, project), beside=vault)
 
 
 def _handlers(path: str, project: Project) -> Any:

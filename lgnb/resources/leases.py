@@ -124,9 +124,17 @@ class Leases:
         return claimed
 
     async def _without_unopened(self, claimed: list[ClaimedRun]) -> list[ClaimedRun]:
-        """Runs whose request cannot be read end here; it stays stored as it is."""
+        """Runs whose request cannot be read end here, with the request stored as it is.
+
+        Without any handlers they go back instead: they are for workers that were started with these.
+        """
         for run in claimed:
             if run.unopened is None:
+                continue
+            logger.error("Run %s cannot be executed: %s", run.run_id, run.unopened)
+            if not self._database.vault.fields.seals:
+                async with self._database.connection() as connection:
+                    await RunRepository(connection).return_to_queue(run.run_id, attempt=run.attempt)
                 continue
             error = {"error": "SealedValue", "message": run.unopened}
             outcome = RunOutcome(
@@ -337,7 +345,7 @@ class Leases:
         return True
 
     async def _lost_outcome(self, run: ExpiredRun) -> RunOutcome:
-        states = await thread_states(self._storage, run.thread_id, limit=1, live=True)
+        states = [] if run.unopened else await thread_states(self._storage, run.thread_id, limit=1, live=True)
         state = states[0] if states else None
         if run.cancel_action is not None:
             kind = "UserRollback" if run.cancel_action == "rollback" else "UserInterrupt"

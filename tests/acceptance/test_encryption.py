@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,12 +15,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from cryptography.fernet import Fernet
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import UnprocessableEntityError
 from psycopg import sql
 
-_PROJECT = Path(__file__).with_name("projects") / "sealed" / "langgraph.json"
+_PROJECT = Path(__file__).with_name("projects") / "sealed"
+_DOCUMENT = Path(__file__).parents[2] / "docs" / "encryption.md"
 _SECRET = "the name of the rose"
 
 
@@ -33,13 +37,19 @@ def database(postgres_uri: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def server(make_server: Any, database: str, redis_uri: str) -> Iterator[Any]:
+def server(make_server: Any, database: str, redis_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """With the handlers of the documentation: a key per tenant."""
+    project = tmp_path_factory.mktemp("sealed")
+    shutil.copytree(_PROJECT, project, dirs_exist_ok=True)
+    (documented,) = re.findall(r"^```python\n(.*?)^```", _DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (project / "handlers.py").write_text(documented)
     environment = {
         "LGNB_POSTGRES_URI": database,
         "LGNB_REDIS_URI": redis_uri,
         "LGNB_REDIS_KEY_PREFIX": f"sealed-{uuid.uuid4().hex}",
+        "TENANT_KEYS": json.dumps({"red": Fernet.generate_key().decode()}),
     }
-    server = make_server(graphs=_PROJECT, environment=environment)
+    server = make_server(graphs=project / "langgraph.json", environment=environment)
     yield server
     server.stop()
 
@@ -61,7 +71,7 @@ async def reader(server: Any) -> AsyncIterator[LangGraphClient]:
 async def test_nothing_readable_is_stored_and_every_client_sees_everything(
     client: LangGraphClient, reader: LangGraphClient, database: str
 ) -> None:
-    """The handlers have a key per tenant, and open nothing but for the tenant it was sealed for."""
+    """Every way in and every way out, and then every row of every table."""
     assistant: Any = await client.assistants.create(
         "keeper", context={"say": _SECRET}, metadata={"kind": "own", "note": _SECRET}
     )
@@ -121,6 +131,8 @@ async def test_nothing_readable_is_stored_and_every_client_sees_everything(
     assert [one["value"]["text"] for one in items["items"]] == [_SECRET]
     kept: Any = await reader.store.get_item(("kept",), "last")
     assert _SECRET in kept["value"]["text"]
+    made: Any = await reader.threads.search(metadata={"kind": "made by a graph"})
+    assert _SECRET in made[0]["metadata"]["note"]
     crons: Any = await reader.crons.search(metadata={"kind": "cron"})
     assert (crons[0]["cron_id"], crons[0]["payload"]["input"]) == (cron["cron_id"], {"texts": [_SECRET]})
 

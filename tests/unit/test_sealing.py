@@ -72,6 +72,18 @@ async def test_without_handlers_for_blobs_these_stay_as_they_are() -> None:
         await vault.open([Blob("msgpack+sealed", b"value")])
 
 
+async def test_a_key_beside_handlers_opens_what_it_sealed_and_seals_what_they_leave() -> None:
+    key = AesVault("k" * 16)
+    blob = Blob("msgpack", b"value")
+    (before,) = await key.seal([blob])
+    for_blobs = HandlerVault(_encryption("encrypt.blob", "decrypt.blob"), beside=key)
+    for_json = HandlerVault(_encryption("encrypt.json", "decrypt.json"), beside=key)
+
+    assert await for_blobs.open([before]) == await for_json.open([before]) == [blob]
+    assert (await for_blobs.seal([blob]))[0].type == "msgpack+sealed"
+    assert (await for_json.seal([blob]))[0].type == "msgpack+aes"
+
+
 async def test_a_blob_is_opened_in_the_name_it_was_sealed_in() -> None:
     seen: list[Any] = []
     encryption = _encryption()

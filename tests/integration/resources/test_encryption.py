@@ -370,6 +370,7 @@ async def test_without_the_handlers_the_reason_is_said(
         with pytest.raises(SealedValue, match=r"thread\.metadata is encrypted: start with the encryption\.path"):
             await others.threads.get(thread.thread_id)
         assert await (await HandWorker(others).register()).claim() == []
+        assert (await resources.runs.list(thread.thread_id))[0].status == "pending"
     finally:
         await others.close()
         await plain.close()

@@ -1,4 +1,4 @@
-"""A graph that keeps a secret: in its state, in the store, in a question, and in the message of an error."""
+"""A graph that keeps a secret: in its state, the store, a thread, a question, and the message of an error."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from langgraph.config import get_store
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
+from langgraph_sdk import get_client
 from typing_extensions import TypedDict
 
 
@@ -19,6 +20,7 @@ class State(TypedDict):
 async def keep(state: State) -> dict[str, Any]:
     text = state["texts"][-1]
     await get_store().aput(("kept",), "last", {"kind": "kept", "text": text})
+    await get_client().threads.create(metadata={"kind": "made by a graph", "note": text})
     return {"texts": [f"kept {text}"], "kind": "seen"}
 
 
