@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 import psycopg
 import pytest
 from cryptography.fernet import Fernet
@@ -24,6 +25,7 @@ from psycopg import sql
 _PROJECT = Path(__file__).with_name("projects") / "sealed"
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "encryption.md"
 _SECRET = "the name of the rose"
+_RED = {"X-Encryption-Context": base64.b64encode(json.dumps({"tenant": "red"}).encode()).decode()}
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +58,7 @@ def server(make_server: Any, database: str, redis_uri: str, tmp_path_factory: py
 
 @pytest.fixture
 async def client(server: Any) -> AsyncIterator[LangGraphClient]:
-    headers = {"X-Encryption-Context": base64.b64encode(json.dumps({"tenant": "red"}).encode()).decode()}
-    async with get_client(url=server.url, api_key=server.api_key, headers=headers) as client:
+    async with get_client(url=server.url, api_key=server.api_key, headers=_RED) as client:
         yield client
 
 
@@ -69,7 +70,7 @@ async def reader(server: Any) -> AsyncIterator[LangGraphClient]:
 
 
 async def test_nothing_readable_is_stored_and_every_client_sees_everything(
-    client: LangGraphClient, reader: LangGraphClient, database: str
+    client: LangGraphClient, reader: LangGraphClient, server: Any, database: str
 ) -> None:
     """Every way in and every way out, and then every row of every table."""
     assistant: Any = await client.assistants.create(
@@ -97,6 +98,7 @@ async def test_nothing_readable_is_stored_and_every_client_sees_everything(
     copied: Any = await client.threads.copy(thread_id)
     failed: Any = await client.runs.wait(thread_id, "keeper", input={"texts": [f"fail {_SECRET}"]}, raise_error=False)
     stateless: Any = await client.runs.wait(None, "keeper", input={"texts": [_SECRET]})
+    tool = await _call_tool(server, {"texts": [_SECRET], "kind": "tool"})
     await client.store.put_item(("own",), "one", {"kind": "note", "text": _SECRET})
     cron: Any = await client.crons.create(
         "keeper", schedule="@yearly", input={"texts": [_SECRET]}, metadata={"kind": "cron", "note": _SECRET}
@@ -111,6 +113,7 @@ async def test_nothing_readable_is_stored_and_every_client_sees_everything(
     assert (patched["metadata"]["note"], patched["metadata"]["more"]) == (_SECRET, _SECRET)
     assert _SECRET in failed["__error__"]["message"]
     assert stateless["__interrupt__"][0]["value"] == {"about": f"kept {_SECRET}"}
+    assert f"kept {_SECRET}" in tool
     # Who reads need not know in whose name something was written.
     assistants: Any = await reader.assistants.search(metadata={"kind": "own"})
     assert assistants[0]["metadata"]["note"] == _SECRET
@@ -131,6 +134,8 @@ async def test_nothing_readable_is_stored_and_every_client_sees_everything(
     assert [one["value"]["text"] for one in items["items"]] == [_SECRET]
     kept: Any = await reader.store.get_item(("kept",), "last")
     assert _SECRET in kept["value"]["text"]
+    asked: Any = await reader.store.get_item(("kept",), "asked")
+    assert _SECRET in asked["value"]["text"]
     made: Any = await reader.threads.search(metadata={"kind": "made by a graph"})
     assert _SECRET in made[0]["metadata"]["note"]
     crons: Any = await reader.crons.search(metadata={"kind": "cron"})
@@ -171,6 +176,14 @@ async def test_what_the_handlers_refuse_is_told_and_nothing_is_stored(reader: La
             await client.threads.create(metadata={"kind": "lost"})
 
     assert await reader.threads.search(metadata={"kind": "lost"}) == []
+
+
+async def _call_tool(server: Any, arguments: dict[str, Any]) -> str:
+    """The answer of the assistant as a tool of the Model Context Protocol."""
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "keeper", "arguments": arguments}}
+    headers = {"x-api-key": server.api_key, "accept": "application/json", **_RED}
+    async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=60, trust_env=False) as http:
+        return (await http.post("/mcp", json=call)).text
 
 
 async def _dump(uri: str) -> bytes:

@@ -19,7 +19,7 @@ from lgnb.graphs.descriptor_views import GraphDescriptor
 from lgnb.models.access import Condition
 from lgnb.models.identity import Caller
 from lgnb.models.runs import ClaimedRun, Ending, RunRequest
-from lgnb.models.store import PutItem
+from lgnb.models.store import IndexConfig, PutItem, StoreConfig
 from lgnb.models.threads import ThreadTtl
 from lgnb.models.vault import NoVault, begin_sealing, sealing_for
 from lgnb.models.webhooks import Answer, UrlPolicy, WebhookConfig
@@ -27,6 +27,7 @@ from lgnb.queue import Queue
 from lgnb.resources import Resources, build_resources
 from lgnb.resources.crons import CronChange
 from lgnb.resources.kernel_reach import KernelReach
+from lgnb.resources.store import Store
 from lgnb.sealing import HandlerVault
 from lgnb.settings import Settings
 
@@ -76,6 +77,19 @@ class Handlers:
         tenant, _, text = value.partition(":")
         assert tenant == str(ctx.metadata.get("tenant"))
         return json.loads(text[::-1])
+
+
+class WordCount:
+    """An embedding by the words cat and dog."""
+
+    async def embed(self, texts: list[str]) -> list[list[float]]:
+        return [[text.count("cat") + 0.01, text.count("dog") + 0.01] for text in texts]
+
+    async def embed_query(self, text: str) -> list[float]:
+        return (await self.embed([text]))[0]
+
+    def texts(self, value: dict[str, Any], paths: list[str]) -> list[tuple[str, str]]:
+        return [("text", value["text"])]
 
 
 @pytest.fixture
@@ -356,6 +370,19 @@ async def test_a_kernel_writes_in_the_name_of_its_runs(resources: Resources, dat
         await reach.store_write(puts=[item])
     ((value,),) = await _rows(database, "SELECT value FROM store_items")
     assert value["__encryption__"] == {"context": _RED}
+
+
+async def test_items_are_found_by_similarity_and_opened(database: Database, vectors: None) -> None:
+    store = Store(database, config=StoreConfig(index=IndexConfig(dims=2, embedder=WordCount())))
+    await store.prepare()
+    await store.put(("a",), "cat", {"kind": "x", "text": "cat cat"})
+    await store.put(("a",), "dog", {"kind": "x", "text": "dog"})
+
+    found = await store.search((), query="cat", filter={"kind": "x"}, limit=1)
+
+    assert [(one.key, one.value["text"]) for one in found] == [("cat", "cat cat")]
+    ((value,),) = await _rows(database, "SELECT value FROM store_items WHERE key = 'cat'")
+    assert "cat" not in str(value)
 
 
 async def test_without_the_handlers_the_reason_is_said(

@@ -24,7 +24,8 @@ async def keep(state: State) -> dict[str, Any]:
     return {"texts": [f"kept {text}"], "kind": "seen"}
 
 
-async def ask(state: State) -> dict[str, Any]:
+def ask(state: State) -> dict[str, Any]:
+    get_store().put(("kept",), "asked", {"kind": "asked", "text": state["texts"][-1]})
     if state["texts"][-1].startswith("kept fail"):
         raise ValueError(f"cannot go on with {state['texts'][-1]}")
     return {"texts": [interrupt({"about": state["texts"][-1]})]}
