@@ -1,4 +1,4 @@
-"""JSON on its way through the handlers of an `Encryption` object of the LangGraph SDK.
+"""JSON on its way through handlers with the interface of the LangGraph SDK: an operator's, or those of a key.
 
 A handler gets an object and answers with the same keys. Objects inside, where the handler has left them as they were,
 are given to it as well, so that one which looks for certain keys finds them at every depth. What is stored is what the
@@ -8,13 +8,13 @@ handlers answered, and in front of it a mark with the encryption context.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 
 from .errors import EncryptionFailed, InvalidRequest, InvalidState, SealedValue
 from .json_encoding import encode
-from .models.vault import FIELD_MARK, Model, context_of, current_sealing
+from .models.vault import FIELD_MARK, Fields, Model, PlainFields, context_of, current_sealing
 
 if TYPE_CHECKING:
     from langgraph_sdk.encryption.types import EncryptionContext
@@ -44,13 +44,28 @@ _FILTERED = frozenset(
 
 
 class HandlerFields:
-    """Seals with one handler and opens with the other."""
+    """Seals with one handler and opens with the other.
+
+    Args:
+        by: whose handlers these are. Those of a key leave alone what it has not sealed, so that what holds nothing
+            sealed need not be marked.
+        beside: opens what others have sealed.
+    """
 
     seals = True
 
-    def __init__(self, encrypt: Handler, decrypt: Handler) -> None:
+    def __init__(
+        self,
+        encrypt: Handler,
+        decrypt: Handler,
+        *,
+        by: Literal["handlers", "key"] = "handlers",
+        beside: Fields | None = None,
+    ) -> None:
         self._encrypt = encrypt
         self._decrypt = decrypt
+        self._by = by
+        self._beside = beside or PlainFields()
 
     async def seal(self, model: Model, field: str, value: Any) -> Any:
         how = current_sealing()
@@ -68,14 +83,20 @@ class HandlerFields:
             return value
         context = _context(model, field, dict(how.context))
         sealed = await self._sealed(context, given)
+        if self._by == "key" and sealed == given:
+            return value
         _refuse_unstorable(sealed, context)
         if (model, field) in _FILTERED:
             _refuse_hidden(given, sealed, how.readable, context)
         mark: dict[str, Any] = {"context": dict(how.context)} | ({} if is_object else {"single": True})
+        if self._by != "handlers":
+            mark["by"] = self._by
         return {FIELD_MARK: mark} | {key: sealed.get(key, part) for key, part in whole.items()}
 
     async def open(self, model: Model, field: str, value: dict[str, Any]) -> Any:
         mark = value[FIELD_MARK]
+        if mark.get("by", "handlers") != self._by:
+            return await self._beside.open(model, field, value)
         kept = _KEPT.get((model, field), _NOTHING)
         given = {key: part for key, part in value.items() if key != FIELD_MARK and key not in kept}
         opened = await self._opened(_context(model, field, context_of(value)), given)
@@ -95,6 +116,8 @@ class HandlerFields:
     async def _opened(self, context: EncryptionContext, data: dict[str, Any]) -> dict[str, Any]:
         try:
             answer: Any = await self._decrypt(context, _copy(data))
+        except SealedValue:
+            raise
         except Exception as error:  # an operator's handler may raise anything
             raise SealedValue(_failed("decrypt.json", context, f"{type(error).__name__}: {error}")) from error
         # A handler may answer with the plain value and a replacement for what is stored; the stored one stays good.

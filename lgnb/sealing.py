@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,14 +19,18 @@ if TYPE_CHECKING:
 
 _KEY_BYTES = (16, 24, 32)
 _NONCE_BYTES = 12
+_JSON = "json"
+_TEXT_PREFIX = "aes:"
 
 
 class AesVault:
-    """AES-GCM with one key; each blob has a nonce of its own, and cannot be passed off as one of another type."""
+    """AES-GCM with one key; each blob has a nonce of its own, and cannot be passed off as one of another type.
 
-    fields: Fields = PlainFields()
+    Args:
+        json_keys: keys whose values are sealed wherever they are in JSON.
+    """
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, *, json_keys: Collection[str] = ()) -> None:
         """Raises SettingsError when the key has a wrong length, or the package for it is missing."""
         if len(key.encode()) not in _KEY_BYTES:
             raise SettingsError(f"aes_key has {len(key.encode())} bytes, but must have 16, 24 or 32.")
@@ -36,12 +41,37 @@ class AesVault:
                 "aes_key needs the package cryptography; install it: pip install 'jupyter-lgnb[encryption]'"
             ) from None
         self._cipher = AESGCM(key.encode())
+        self._json_keys = frozenset(json_keys)
+        self.fields: Fields = PlainFields()
+        if json_keys:
+            self.fields = HandlerFields(self._seal_keys, self._open_keys, by="key")
 
     async def seal(self, blobs: Sequence[Blob]) -> list[Blob]:
         return [self._sealed(blob) for blob in blobs]
 
     async def open(self, blobs: Sequence[Blob]) -> list[Blob]:
         return [self._opened(blob) for blob in blobs]
+
+    async def derive_context(self, user: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
+        return {}  # there is one key for everybody
+
+    async def _seal_keys(self, context: Any, data: dict[str, Any]) -> dict[str, Any]:
+        return {key: self._text(part) if self._is_meant(key, part) else part for key, part in data.items()}
+
+    async def _open_keys(self, context: Any, data: dict[str, Any]) -> dict[str, Any]:
+        return {key: self._value(part) if _is_text(part) else part for key, part in data.items()}
+
+    def _is_meant(self, key: str, part: Any) -> bool:
+        # Nobody shall pass off a text of his own as one that is sealed.
+        return (key in self._json_keys and part is not None) or _is_text(part)
+
+    def _text(self, part: Any) -> str:
+        sealed = self._sealed(Blob(_JSON, orjson.dumps(part)))
+        return _TEXT_PREFIX + base64.b64encode(sealed.data).decode()
+
+    def _value(self, text: str) -> Any:
+        sealed = base64.b64decode(text.removeprefix(_TEXT_PREFIX))
+        return orjson.loads(self._opened(Blob(_JSON + AES_MARK, sealed)).data)
 
     def _sealed(self, blob: Blob) -> Blob:
         nonce = os.urandom(_NONCE_BYTES)
@@ -58,14 +88,18 @@ class AesVault:
         try:
             return Blob(kind, self._cipher.decrypt(nonce, sealed, kind.encode()))
         except (InvalidTag, ValueError):
-            raise SealedValue("A stored checkpoint cannot be decrypted with this LGNB_AES_KEY.") from None
+            raise SealedValue("A stored value cannot be decrypted with this LGNB_AES_KEY.") from None
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, str) and part.startswith(_TEXT_PREFIX)
 
 
 class HandlerVault:
     """The handlers of an `Encryption` object of the LangGraph SDK: for blobs, for JSON, or for both.
 
     Args:
-        beside: seals blobs where there are no handlers for them, and opens those that it sealed before there were.
+        beside: seals what there are no handlers for, and opens what it sealed before there were.
     """
 
     def __init__(self, encryption: Encryption, *, beside: Vault | None = None) -> None:
@@ -82,17 +116,11 @@ class HandlerVault:
                 raise SettingsError(f"encryption.path must register both {names}, or neither.")
         if self._encrypt is None and seal_json is None:
             raise SettingsError("encryption.path registers neither encrypt.blob nor encrypt.json.")
-        self.fields: Fields = PlainFields() if seal_json is None else HandlerFields(seal_json, open_json)
+        self.fields = self._beside.fields
+        if seal_json is not None:
+            self.fields = HandlerFields(seal_json, open_json, beside=self._beside.fields)
 
     async def derive_context(self, user: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """What handlers shall get as `ctx.metadata` while a request of this user is served.
-
-        Args:
-            sent: what the request itself says.
-
-        Raises:
-            EncryptionFailed: the context handler raised, or its answer cannot be stored.
-        """
         if self._derive is None:
             return dict(sent)
         from langgraph_sdk.encryption.types import EncryptionContext

@@ -27,7 +27,10 @@ def encryption_vault(project: Project, settings: Settings, warnings: list[str]) 
 
     section = read_section(_Encryption, project.encryption, name="encryption", path=project.path)
     warnings += key_warnings(section, name="encryption")
-    vault = NoVault() if settings.aes_key is None else AesVault(settings.aes_key)
+    json_keys = [key.strip() for key in settings.aes_json_keys.split(",") if key.strip()]
+    if json_keys and settings.aes_key is None:
+        raise SettingsError("aes_json_keys names keys of JSON to encrypt, but there is no aes_key to do it with.")
+    vault = NoVault() if settings.aes_key is None else AesVault(settings.aes_key, json_keys=json_keys)
     return vault if section.path is None else HandlerVault(_handlers(section.path, project), beside=vault)
 
 

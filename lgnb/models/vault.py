@@ -87,6 +87,17 @@ class Vault(Protocol):
     @property
     def fields(self) -> Fields: ...
 
+    async def derive_context(self, user: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """In whose name to seal while a request of this user is served.
+
+        Args:
+            sent: what the request itself says.
+
+        Raises:
+            EncryptionFailed: the operator's handler raised, or its answer cannot be stored.
+        """
+        ...
+
     async def seal(self, blobs: Sequence[Blob]) -> list[Blob]: ...
 
     async def open(self, blobs: Sequence[Blob]) -> list[Blob]:
@@ -105,15 +116,18 @@ class PlainFields:
         return value
 
     async def open(self, model: Model, field: str, value: dict[str, Any]) -> Any:
-        raise SealedValue(
-            f"The stored {model}.{field} is encrypted: start with the encryption.path it was written with."
-        )
+        by_key = value[FIELD_MARK].get("by") == "key"
+        means = "LGNB_AES_KEY and LGNB_AES_JSON_KEYS" if by_key else "encryption.path"
+        raise SealedValue(f"The stored {model}.{field} is encrypted: start with the {means} it was written with.")
 
 
 class NoVault:
     """Everything is stored as it is."""
 
     fields: Fields = PlainFields()
+
+    async def derive_context(self, user: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
 
     async def seal(self, blobs: Sequence[Blob]) -> list[Blob]:
         return list(blobs)

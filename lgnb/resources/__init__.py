@@ -17,7 +17,6 @@ from ..queue.signals import Signals
 from ..queue.thread_log import ThreadLog
 from ..queue.thread_updates import ThreadUpdates
 from ..queue.wakeups import WakeUps
-from ..sealing import HandlerVault
 from ..settings import Settings
 from .acting import Acting
 from .assistants import Assistants
@@ -169,5 +168,5 @@ async def build_resources(
         calls=calls,
         bells=bells,
         news=news,
-        encryption=Encryption(database, vault) if isinstance(vault := database.vault, HandlerVault) else None,
+        encryption=Encryption.of(database),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any, cast
+from typing import Any, Self, cast
 from uuid import UUID
 
 import orjson
@@ -21,11 +21,16 @@ HEADER = "X-Encryption-Context"
 
 
 class Encryption:
-    """Only where the operator's handlers seal; elsewhere there is none of it."""
+    """Where JSON is sealed, or in somebody's name; elsewhere there is none of it."""
 
-    def __init__(self, database: Database, vault: HandlerVault) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._vault = vault
+        self._vault = database.vault
+
+    @classmethod
+    def of(cls, database: Database) -> Self | None:
+        vault = database.vault
+        return cls(database) if vault.fields.seals or isinstance(vault, HandlerVault) else None
 
     async def begin(self, sent: str | None, *, caller: Caller, calling_run: UUID | None) -> None:
         """From now on, until the request is served, values are sealed in its name.

@@ -9,7 +9,7 @@ from langgraph_sdk.encryption import Encryption
 
 from lgnb.errors import EncryptionFailed, SealedValue, SettingsError
 from lgnb.models.checkpoints import Blob
-from lgnb.models.vault import NoVault, sealing_for
+from lgnb.models.vault import NoVault, PlainFields, sealing_for
 from lgnb.sealing import AesVault, HandlerVault
 
 
@@ -82,6 +82,32 @@ async def test_a_key_beside_handlers_opens_what_it_sealed_and_seals_what_they_le
     assert await for_blobs.open([before]) == await for_json.open([before]) == [blob]
     assert (await for_blobs.seal([blob]))[0].type == "msgpack+sealed"
     assert (await for_json.seal([blob]))[0].type == "msgpack+aes"
+
+
+async def test_a_key_seals_the_values_of_some_keys_of_json_and_marks_nothing_else() -> None:
+    fields = AesVault("k" * 16, json_keys=["api_key"]).fields
+    value = {"deep": [{"api_key": {"of": "x"}, "note": "n"}], "api_key": None, "forged": "aes:AAAA"}
+
+    stored = await fields.seal("thread", "values", value)
+
+    assert stored["deep"][0]["note"] == "n"
+    assert stored["deep"][0]["api_key"].startswith("aes:")
+    assert stored["forged"] != "aes:AAAA"
+    assert await fields.open("thread", "values", stored) == value
+    assert await fields.seal("thread", "values", {"note": "n"}) == {"note": "n"}
+    with pytest.raises(SealedValue, match="LGNB_AES_JSON_KEYS"):
+        await PlainFields().open("thread", "values", stored)
+    with pytest.raises(SealedValue, match="cannot be decrypted with this LGNB_AES_KEY"):
+        await AesVault("o" * 16, json_keys=["api_key"]).fields.open("thread", "values", stored)
+
+
+async def test_handlers_for_json_open_what_a_key_beside_them_sealed() -> None:
+    key = AesVault("k" * 16, json_keys=["api_key"])
+    stored = await key.fields.seal("store", "value", {"api_key": "x"})
+    vault = HandlerVault(_encryption("encrypt.json", "decrypt.json"), beside=key)
+
+    assert await vault.fields.open("store", "value", stored) == {"api_key": "x"}
+    assert (await vault.fields.seal("store", "value", {"api_key": "x"}))["api_key"] == "x"
 
 
 async def test_a_blob_is_opened_in_the_name_it_was_sealed_in() -> None:
