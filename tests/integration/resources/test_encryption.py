@@ -28,7 +28,7 @@ from lgnb.resources import Resources, build_resources
 from lgnb.resources.crons import CronChange
 from lgnb.resources.kernel_reach import KernelReach
 from lgnb.resources.store import Store
-from lgnb.sealing import HandlerVault
+from lgnb.sealing import AesVault, HandlerVault
 from lgnb.settings import Settings
 
 from .conftest import GRAPH, HandWorker
@@ -370,6 +370,35 @@ async def test_a_kernel_writes_in_the_name_of_its_runs(resources: Resources, dat
         await reach.store_write(puts=[item])
     ((value,),) = await _rows(database, "SELECT value FROM store_items")
     assert value["__encryption__"] == {"context": _RED}
+
+
+async def test_a_key_hides_the_values_of_some_keys_wherever_they_are(
+    database_uri: str, queue: Queue, settings: Settings
+) -> None:
+    vault = AesVault("k" * 16, json_keys=["api_key"])
+    database = Database(database_uri, pool_size=4, application_name="encryption-tests", vault=vault)
+    await database.open()
+    resources = await build_resources(database=database, queue=queue, settings=settings)
+    try:
+        await resources.assistants.register(GraphDescriptor(graph_id=GRAPH, name=GRAPH))
+        thread = await resources.threads.create(metadata={"note": "n", "api_key": _SECRET})
+        changed = await resources.threads.update(thread.thread_id, metadata={"more": {"api_key": _SECRET}})
+        given = {"log": [{"api_key": _SECRET, "n": 1}]}
+        run = await resources.runs.create(
+            thread.thread_id, RunRequest(assistant_id=GRAPH, input=given, config={"configurable": {"api_key": _SECRET}})
+        )
+        claimed = await (await HandWorker(resources).register()).claim_one()
+
+        assert changed.metadata == {"note": "n", "api_key": _SECRET, "more": {"api_key": _SECRET}}
+        assert (run.kwargs["input"], claimed.kwargs["input"]) == (given, given)
+        assert claimed.kwargs["config"]["configurable"]["api_key"] == _SECRET
+        assert [one.thread_id for one in (await resources.threads.search(metadata={"note": "n"})).items] == [
+            thread.thread_id
+        ]
+        assert _SECRET not in await _dump(database)
+    finally:
+        await resources.close()
+        await database.close()
 
 
 async def test_items_are_found_by_similarity_and_opened(database: Database, vectors: None) -> None:
