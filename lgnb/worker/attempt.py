@@ -143,7 +143,7 @@ class Attempt:
             self.thread, self._future = start(execution.run())
             ending = await self._ending(execution, self._future)
             outcome = await self._commit(ending, rolled_back=execution.stopped == "rollback")
-            await self._publisher.close(ending.status)
+            await self._publisher.close(outcome.status)
             if report is not None:
                 await _report_end(report, outcome)
         except LeaseLost:
