@@ -26,6 +26,7 @@ LgnbError
 ├── AccessDenied              this caller may not do this (401, 403, or what the auth module says)
 ├── CommandRefused            a command of the thread protocol that makes no sense (200 with an error inside)
 ├── SealedValue               a stored value is encrypted, and cannot be opened with what is configured (503)
+├── EncryptionFailed          a handler of encryption.path raised, or gave what cannot be stored (503)
 ├── LeaseLost                 this attempt of a run is no longer the current one
 ├── SettingsError             a setting is wrong; the start stops with this sentence
 ├── EmbeddedError             the private Postgres or Valkey could not be started
@@ -122,6 +123,10 @@ class LimitReached(LgnbError):
 
 class SealedValue(LgnbError):
     """A stored value is encrypted with something else than this server is given."""
+
+
+class EncryptionFailed(LgnbError):
+    """A value was not stored, since the operator's handler did not encrypt it."""
 
 
 class GraphLoadError(LgnbError):

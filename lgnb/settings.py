@@ -158,6 +158,12 @@ class Settings:
         also=("LANGGRAPH_AES_KEY",),
         secret=True,
     )
+    aes_json_keys: str = _setting(
+        "",
+        "Keys whose values are encrypted with it wherever they are in metadata, configs, requests, values and store "
+        "items: comma separated.",
+        also=("LANGGRAPH_AES_JSON_KEYS",),
+    )
     thread_ttl: str | None = _setting(
         None,
         "Minutes that threads live when their creator says nothing, or the JSON of checkpointer.ttl; "

@@ -10,6 +10,7 @@ from tornado.web import HTTPError
 from lgnb.errors import (
     AccessDenied,
     Conflict,
+    EncryptionFailed,
     GraphLoadError,
     InvalidRequest,
     InvalidState,
@@ -31,6 +32,7 @@ _STATUS: tuple[tuple[type[LgnbError], int], ...] = (
     (LimitReached, 429),
     (NotReady, 503),
     (SealedValue, 503),
+    (EncryptionFailed, 503),
 )
 
 
@@ -84,4 +86,4 @@ def _of_http_error(error: HTTPError) -> Refusal:
 def _retry_after(error: LgnbError) -> dict[str, str]:
     if isinstance(error, LimitReached):
         return {"Retry-After": str(error.retry_after_seconds)}
-    return {"Retry-After": "1"} if isinstance(error, NotReady | SealedValue) else {}
+    return {"Retry-After": "1"} if isinstance(error, NotReady | SealedValue | EncryptionFailed) else {}

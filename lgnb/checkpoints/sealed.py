@@ -1,9 +1,10 @@
-"""Checkpoints on their way through a vault: every blob of one is sealed or opened, and nothing else changes."""
+"""Checkpoints on their way through a vault: blobs and metadata are sealed or opened, and nothing else changes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..models.checkpoints import (
     PARTS,
@@ -16,7 +17,7 @@ from ..models.checkpoints import (
     joined,
     parts_of,
 )
-from ..models.vault import NoVault, Vault
+from ..models.vault import NoVault, Vault, is_sealed
 
 
 async def sealed_checkpoint(new: NewCheckpoint, vault: Vault) -> NewCheckpoint:
@@ -27,6 +28,7 @@ async def sealed_checkpoint(new: NewCheckpoint, vault: Vault) -> NewCheckpoint:
     blobs = iter(await vault.seal([*new.inline.values(), *given]))
     return replace(
         new,
+        metadata=await vault.fields.seal("checkpoint", "metadata", new.metadata),
         inline={channel: next(blobs) for channel in new.inline},
         # A value without a blob is one that is stored already.
         values=tuple(replace(value, blob=next(blobs)) if value.blob is not None else value for value in new.values),
@@ -52,6 +54,7 @@ async def opened(page: Sequence[SavedCheckpoint], vault: Vault) -> list[SavedChe
     return [
         replace(
             saved,
+            metadata=await _metadata(saved.metadata, vault),
             values={channel: blobs[id(blob)] for channel, blob in saved.values.items()},
             writes=tuple(replace(write, blob=blobs[id(write.blob)]) for write in saved.writes),
         )
@@ -67,6 +70,10 @@ async def opened_history(history: DeltaHistory, vault: Vault) -> DeltaHistory:
         seed=None if history.seed is None else next(blobs),
         writes=tuple(replace(write, blob=next(blobs)) for write in history.writes),
     )
+
+
+async def _metadata(stored: dict[str, Any], vault: Vault) -> dict[str, Any]:
+    return await vault.fields.open("checkpoint", "metadata", stored) if is_sealed(stored) else stored
 
 
 async def _open(blobs: Sequence[Blob], vault: Vault) -> list[Blob]:

@@ -36,6 +36,9 @@ class RunnableAssistant(Assistant):
 
 
 class AssistantRepository(Repository):
+    model = "assistant"
+    sealed_columns = ("config", "context", "metadata")
+
     async def get(self, assistant_id: UUID, *, visible: Condition | None = None) -> Assistant | None:
         return await self._one(Assistant, "assistant_get", visible=visible, assistant_id=assistant_id)
 
@@ -59,9 +62,9 @@ class AssistantRepository(Repository):
             "assistant_insert",
             assistant_id=assistant_id,
             graph_id=graph_id,
-            config=Jsonb(config),
-            context=Jsonb(context),
-            metadata=Jsonb(metadata),
+            config=Jsonb(await self._sealed("config", config)),
+            context=Jsonb(await self._sealed("context", context)),
+            metadata=Jsonb(await self._sealed("metadata", metadata)),
             name=name,
             description=description,
         )
@@ -81,15 +84,19 @@ class AssistantRepository(Repository):
         description: str | None,
         visible: Condition | None = None,
     ) -> Assistant | None:
+        """The changed row, which must be locked."""
+        if metadata and self._seals:
+            present = await self.get(assistant_id, visible=visible)
+            metadata = (present.metadata if present else {}) | metadata
         return await self._one(
             Assistant,
             "assistant_update",
             visible=visible,
             assistant_id=assistant_id,
             graph_id=graph_id,
-            config=_jsonb(config),
-            context=_jsonb(context),
-            metadata=_jsonb(metadata),
+            config=_jsonb(await self._sealed("config", config)),
+            context=_jsonb(await self._sealed("context", context)),
+            metadata=_jsonb(await self._sealed("metadata", metadata)),
             name=name,
             description=description,
         )
@@ -120,13 +127,18 @@ class AssistantRepository(Repository):
         self, assistant_id: UUID, *, version: int, metadata: dict[str, Any], visible: Condition | None = None
     ) -> Assistant | None:
         """`metadata` is put over that of the version."""
+        if metadata and self._seals:
+            known = await self._one(
+                AssistantVersion, "assistant_version_get", assistant_id=assistant_id, version=version
+            )
+            metadata = (known.metadata if known else {}) | metadata
         return await self._one(
             Assistant,
             "assistant_set_latest",
             visible=visible,
             assistant_id=assistant_id,
             version=version,
-            metadata=Jsonb(metadata),
+            metadata=Jsonb(await self._sealed("metadata", metadata)),
         )
 
     async def search_page(

@@ -25,9 +25,12 @@ _SORT_COLUMNS: dict[str, sql.SQL] = {
 
 
 class CronRepository(Repository):
+    model = "cron"
+    sealed_columns = ("payload", "metadata")
+
     async def insert(self, cron_id: UUID, **values: Any) -> Cron:
         """A new row; `values` are the other columns, but for the two times of the row itself."""
-        cron = await self._one(Cron, "cron_insert", cron_id=cron_id, **_adapted(values))
+        cron = await self._one(Cron, "cron_insert", cron_id=cron_id, **await self._adapted(values))
         assert cron is not None
         return cron
 
@@ -40,7 +43,7 @@ class CronRepository(Repository):
 
     async def update(self, cron_id: UUID, **values: Any) -> Cron:
         """The changed row; `values` are all columns that can change."""
-        cron = await self._one(Cron, "cron_update", cron_id=cron_id, **_adapted(values))
+        cron = await self._one(Cron, "cron_update", cron_id=cron_id, **await self._adapted(values))
         assert cron is not None
         return cron
 
@@ -51,8 +54,18 @@ class CronRepository(Repository):
         return await self._all(DueCron, "cron_due", limit=limit)
 
     async def claim(self, cron_id: UUID, *, tick: datetime, next_run_date: datetime | None) -> Cron | None:
-        """The cron whose tick this transaction has now, or None when it is not to be had any more."""
-        return await self._one(Cron, "cron_claim", cron_id=cron_id, tick=tick, next_run_date=next_run_date)
+        """The cron whose tick this transaction has now, or None when it is not to be had any more.
+
+        It is as stored: `opened` opens it, which may fail while the tick is taken.
+        """
+        return await self._one(Cron, "cron_claim", opens=(), cron_id=cron_id, tick=tick, next_run_date=next_run_date)
+
+    async def opened(self, cron: Cron) -> Cron:
+        return await self._opened(cron)
+
+    async def encryption_context(self, cron_id: UUID) -> dict[str, Any]:
+        """In whose name the cron was sealed."""
+        return await self._scalar("cron_encryption_context", cron_id=cron_id) or {}
 
     async def next_due_seconds(self) -> float | None:
         return await self._scalar("cron_next_due_seconds")
@@ -75,9 +88,11 @@ class CronRepository(Repository):
         conditions, params = _filters(**filters)
         return await self._count(sql.SQL("SELECT count(*)\nFROM crons") + where(conditions), params)
 
-
-def _adapted(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: Jsonb(value) if name in ("payload", "metadata") else value for name, value in values.items()}
+    async def _adapted(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: Jsonb(await self._sealed(name, value)) if name in self.sealed_columns else value
+            for name, value in values.items()
+        }
 
 
 def _filters(

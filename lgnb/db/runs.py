@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import orjson
 from psycopg import AsyncCursor
 from psycopg.types.json import Json, Jsonb
 
+from ..errors import SealedValue
 from ..models.access import Condition
 from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunOutcome, RunStatus, RunWatch
 from ..models.threads import ThreadStatus, ThreadTtl
+from ..models.vault import context_of, is_sealed
 from .pieces import Pieces, json_text
 from .queries import query
 from .repository import Repository, raw_json
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,8 @@ class ExpiredRun:
     counted_attempts: int
     cancel_action: CancelAction | None
     cancel_reason: str | None
+    encryption: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    unopened: str | None = None
 
     def as_claimed(self) -> ClaimedRun:
         """The attempt as its worker held it, to end it in that worker's place."""
@@ -62,12 +68,17 @@ class ExpiredRun:
             attempt=self.attempt,
             failed_attempts=self.counted_attempts,
             created_at=self.created_at,
+            encryption=self.encryption,
+            unopened=self.unopened,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """An attempt that has come to its end."""
+    """An attempt that has come to its end, its outcome sealed.
+
+    `thread_metadata` holds ids alone, which are never sealed; so a statement can merge it.
+    """
 
     run_id: UUID
     thread_id: UUID
@@ -101,6 +112,9 @@ async def thread_status_of(cursor: AsyncCursor[Any]) -> ThreadStatus | None:
 
 
 class RunRepository(Repository):
+    model = "run"
+    sealed_columns = ("metadata", "kwargs")
+
     async def get(self, thread_id: UUID, run_id: UUID, *, visible: Condition | None = None) -> Run | None:
         return await self._one(Run, "run_get", visible=visible, thread_id=thread_id, run_id=run_id)
 
@@ -133,8 +147,8 @@ class RunRepository(Repository):
             thread_id=thread_id,
             assistant_id=assistant_id,
             graph_id=graph_id,
-            metadata=Jsonb(metadata),
-            kwargs=Json(kwargs),
+            metadata=Jsonb(await self._sealed("metadata", metadata)),
+            kwargs=Json(await self._sealed("kwargs", kwargs)),
             multitask_strategy=multitask_strategy,
             after_seconds=after_seconds,
         )
@@ -161,8 +175,8 @@ class RunRepository(Repository):
             run,
             graph_id=graph_id,
             assistant_mark=assistant_mark,
-            thread_metadata=Jsonb(thread_metadata),
-            thread_config=Jsonb(thread_config),
+            thread_metadata=thread_metadata,
+            thread_config=thread_config,
             ttl_minutes=ttl and ttl.ttl_minutes,
             ttl_strategy=ttl and ttl.strategy,
             after_seconds=after_seconds,
@@ -186,20 +200,25 @@ class RunRepository(Repository):
             graph_id=graph_id,
             assistant_mark=assistant_mark,
             thread_mark=thread_mark,
-            thread_metadata=Jsonb(thread_metadata),
-            thread_config=Jsonb(thread_config),
+            thread_metadata=thread_metadata,
+            thread_config=thread_config,
             after_seconds=after_seconds,
         )
 
-    async def _accepted(self, name: str, run: Run, /, **params: Any) -> Run | None:
+    async def _accepted(
+        self, name: str, run: Run, *, thread_metadata: dict[str, Any], thread_config: dict[str, Any], **params: Any
+    ) -> Run | None:
+        seal = self._connection.vault.fields.seal
         cursor = await self._connection.execute(
             query(name),
             {
                 "run_id": run.run_id,
                 "thread_id": run.thread_id,
                 "assistant_id": run.assistant_id,
-                "metadata": Jsonb(run.metadata),
-                "kwargs": Json(run.kwargs),
+                "metadata": Jsonb(await self._sealed("metadata", run.metadata)),
+                "kwargs": Json(await self._sealed("kwargs", run.kwargs)),
+                "thread_metadata": Jsonb(await seal("thread", "metadata", thread_metadata)),
+                "thread_config": Jsonb(await seal("thread", "config", thread_config)),
                 "multitask_strategy": run.multitask_strategy,
                 **params,
             },
@@ -210,6 +229,10 @@ class RunRepository(Repository):
     async def in_flight(self, thread_id: UUID) -> list[Run]:
         """Pending and running runs of a thread, locked, oldest first."""
         return await self._all(Run, "run_in_flight", thread_id=thread_id)
+
+    async def hold_in_flight(self, thread_id: UUID) -> list[UUID]:
+        """The same lock; their ids alone."""
+        return await self._column("run_in_flight", thread_id=thread_id)
 
     async def claim(
         self, worker_id: UUID, *, graph_ids: list[str], limit: int, suspect_after: int, suspect: bool
@@ -366,12 +389,34 @@ class RunRepository(Repository):
 
     async def insert_result(self, run_id: UUID, *, thread_id: UUID, status: RunStatus, result: bytes) -> None:
         """`result` is JSON text."""
+        result = await self._sealed_text("result", result)
         await self._do("run_result_insert", run_id=run_id, thread_id=thread_id, status=status, result=raw_json(result))
 
     async def told(self, run_ids: Sequence[UUID]) -> dict[UUID, RunTold]:
         """Of each of these runs."""
         found = await self._all(RunTold, "run_told", run_ids=list(run_ids))
-        return {told.run_id: told for told in found}
+        return {
+            told.run_id: told
+            if told.result is None
+            else replace(told, result=await self._opened_text("result", told.result))
+            for told in found
+        }
 
     async def purge_results(self, *, age_seconds: float) -> int:
         return await self._do("run_result_purge", age_seconds=age_seconds)
+
+    async def encryption_context(self, run_id: UUID) -> dict[str, Any]:
+        """In whose name the run was sealed."""
+        return await self._scalar("run_encryption_context", run_id=run_id) or {}
+
+    async def _opened(self, row: T, columns: Collection[str] | None = None) -> T:
+        """As ever, except that one run in a worker's hands which cannot be opened does not hide the others."""
+        if not isinstance(row, ClaimedRun | ExpiredRun) or not is_sealed(row.kwargs):
+            return await super()._opened(row, columns)
+        context = context_of(row.kwargs)
+        try:
+            opened: ClaimedRun | ExpiredRun = await super()._opened(row, columns)
+            return cast(T, replace(opened, encryption=context))
+        except SealedValue as error:
+            known = {"temporary": row.kwargs.get("temporary")}
+            return cast(T, replace(row, metadata={}, kwargs=known, encryption=context, unopened=str(error)))

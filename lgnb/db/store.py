@@ -43,6 +43,9 @@ class ItemRow:
 
 
 class StoreRepository(Repository):
+    model = "store"
+    sealed_columns = ("value",)
+
     async def get(self, namespace: Namespace, key: str) -> ItemRow | None:
         return await self._one(ItemRow, "store_get", namespace=list(namespace), key=key)
 
@@ -52,7 +55,7 @@ class StoreRepository(Repository):
             "store_put",
             namespace=list(item.namespace),
             key=item.key,
-            value=raw_json(value),
+            value=raw_json(await self._sealed_text("value", value)),
             ttl_minutes=item.ttl_minutes,
         )
 

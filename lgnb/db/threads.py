@@ -13,6 +13,7 @@ from ..models.access import Condition
 from ..models.runs import RunOutcome
 from ..models.threads import Thread, ThreadStatus, ThreadToRun, ThreadTtl, TtlStrategy
 from .conditions import satisfied
+from .outcomes import sealed_outcome
 from .queries import query
 from .repository import Repository, where
 
@@ -36,12 +37,24 @@ class LatestState:
 
 
 class ThreadRepository(Repository):
+    model = "thread"
+    sealed_columns = ("metadata", "config", "values", "interrupts", "state", "error")
+
     async def get(self, thread_id: UUID, *, visible: Condition | None = None) -> Thread | None:
         return await self._one(Thread, "thread_get", visible=visible, thread_id=thread_id)
 
     async def lock(self, thread_id: UUID, *, visible: Condition | None = None) -> Thread | None:
-        """The thread, locked until the transaction ends. Take this lock before one on its runs."""
-        return await self._one(Thread, "thread_lock", visible=visible, thread_id=thread_id)
+        """The thread, locked until the transaction ends, with its metadata and config. Take this lock before one on
+        its runs.
+        """
+        return await self._one(
+            Thread, "thread_lock", visible=visible, opens=("metadata", "config"), thread_id=thread_id
+        )
+
+    async def hold(self, thread_id: UUID, *, visible: Condition | None = None) -> ThreadStatus | None:
+        """The same lock, also on a thread that cannot be opened."""
+        found = await self._one(Thread, "thread_lock", visible=visible, opens=(), thread_id=thread_id)
+        return found and found.status
 
     async def to_run(self, thread_id: UUID) -> ThreadToRun | None:
         return await self._one(ThreadToRun, "thread_to_run", thread_id=thread_id)
@@ -68,8 +81,8 @@ class ThreadRepository(Repository):
             Thread,
             "thread_insert",
             thread_id=thread_id,
-            metadata=Jsonb(metadata),
-            config=Jsonb(config or {}),
+            metadata=Jsonb(await self._sealed("metadata", metadata)),
+            config=Jsonb(await self._sealed("config", config or {})),
             status=status,
             ttl_minutes=ttl and ttl.ttl_minutes,
             ttl_strategy=ttl and ttl.strategy,
@@ -83,12 +96,16 @@ class ThreadRepository(Repository):
         ttl: ThreadTtl | None,
         visible: Condition | None = None,
     ) -> Thread | None:
+        """The changed row; with metadata, and where that is sealed, inside a transaction."""
+        if metadata and self._seals:
+            present = await self.lock(thread_id, visible=visible)
+            metadata = (present.metadata if present else {}) | metadata
         return await self._one(
             Thread,
             "thread_update",
             visible=visible,
             thread_id=thread_id,
-            metadata=None if metadata is None else Jsonb(metadata),
+            metadata=None if metadata is None else Jsonb(await self._sealed("metadata", metadata)),
             ttl_minutes=ttl and ttl.ttl_minutes,
             ttl_strategy=ttl and ttl.strategy,
         )
@@ -116,17 +133,31 @@ class ThreadRepository(Repository):
         return await self._column("thread_delete_many", thread_ids=thread_ids)
 
     async def copy(self, thread_id: UUID, *, new_thread_id: UUID, metadata: dict[str, Any]) -> Thread | None:
-        """`metadata` is put over that of the original."""
+        """`metadata` is put over that of the original, which must be locked."""
+        if metadata and self._seals:
+            source = await self.lock(thread_id)
+            metadata = (source.metadata if source else {}) | metadata
         return await self._one(
-            Thread, "thread_copy", thread_id=thread_id, new_thread_id=new_thread_id, metadata=Jsonb(metadata)
+            Thread,
+            "thread_copy",
+            thread_id=thread_id,
+            new_thread_id=new_thread_id,
+            metadata=Jsonb(await self._sealed("metadata", metadata)),
         )
 
     async def begin_run(self, thread_id: UUID, *, metadata: dict[str, Any], config: dict[str, Any]) -> None:
-        await self._do("thread_begin_run", thread_id=thread_id, metadata=Jsonb(metadata), config=Jsonb(config))
+        await self._do(
+            "thread_begin_run",
+            thread_id=thread_id,
+            metadata=Jsonb(await self._sealed("metadata", metadata)),
+            config=Jsonb(await self._sealed("config", config)),
+        )
 
     async def finish_run(
         self, thread_id: UUID, *, outcome: RunOutcome, metadata: dict[str, Any]
     ) -> ThreadStatus | None:
+        """`metadata` holds ids alone, which are never sealed; so it can be merged by the statement."""
+        outcome = await sealed_outcome(outcome, self._connection.vault.fields)
         return await self._scalar(
             "thread_finish_run",
             thread_id=thread_id,
@@ -148,9 +179,9 @@ class ThreadRepository(Repository):
         await self._do(
             "thread_refresh_state",
             thread_id=thread_id,
-            values=None if values is None else Json(values),
-            interrupts=Json(interrupts),
-            state=None if state is None else Json(state),
+            values=None if values is None else Json(await self._sealed("values", values)),
+            interrupts=Json(await self._sealed("interrupts", interrupts)),
+            state=None if state is None else Json(await self._sealed("state", state)),
         )
 
     async def set_state(
@@ -167,11 +198,15 @@ class ThreadRepository(Repository):
             "thread_set_state",
             thread_id=thread_id,
             status=status,
-            values=Json(values),
-            interrupts=Json(interrupts),
-            state=Json(state),
+            values=Json(await self._sealed("values", values)),
+            interrupts=Json(await self._sealed("interrupts", interrupts)),
+            state=Json(await self._sealed("state", state)),
             metadata=Jsonb(metadata),
         )
+
+    async def encryption_context(self, thread_id: UUID) -> dict[str, Any]:
+        """In whose name the thread was sealed last."""
+        return await self._scalar("thread_encryption_context", thread_id=thread_id) or {}
 
     async def latest_state(self, thread_id: UUID, *, visible: Condition | None = None) -> LatestState | None:
         return await self._one(LatestState, "thread_latest_state", visible=visible, thread_id=thread_id)

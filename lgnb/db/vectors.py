@@ -10,7 +10,7 @@ from psycopg import sql
 
 from ..models.store import Distance, IndexConfig, ItemQuery, Namespace
 from .repository import Repository, where
-from .store import ItemRow, item_conditions, prefix_range
+from .store import ItemRow, StoreRepository, item_conditions, prefix_range
 
 _EXTENSION = "vector"
 # Any constant will do, as long as every lgnb process uses the same one.
@@ -28,6 +28,9 @@ _MOST_EF_SEARCH = 1000
 
 class VectorRepository(Repository):
     """Vectors of items, by the index configuration of the store."""
+
+    model = StoreRepository.model
+    sealed_columns = StoreRepository.sealed_columns
 
     def __init__(self, connection: Any, config: IndexConfig, *, version: tuple[int, ...]) -> None:
         super().__init__(connection)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
+from ..errors import SealedValue
 from ..models.access import Condition
 from ..models.ids import new_id
 from ..models.runs import MultitaskStrategy, Run, RunStatus
 from ..models.webhooks import Answer, Delivery, DeliveryStatus, DueDelivery
 from .repository import Repository, raw_json
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,9 @@ class EndedRun:
 
 
 class WebhookRepository(Repository):
+    model = "run"
+    sealed_columns = ("metadata", "kwargs", "payload")
+
     async def run(self, run_id: UUID) -> EndedRun | None:
         return await self._one(EndedRun, "webhook_run", run_id=run_id)
 
@@ -55,7 +62,7 @@ class WebhookRepository(Repository):
             run_id=run.run_id,
             thread_id=run.thread_id,
             url=url,
-            payload=raw_json(payload),
+            payload=raw_json(await self._sealed_text("payload", payload)),
             tries=tries,
         )
 
@@ -90,6 +97,15 @@ class WebhookRepository(Repository):
 
     async def next_due_seconds(self) -> float | None:
         return await self._scalar("webhook_next_due_seconds")
+
+    async def _opened(self, row: T, columns: Collection[str] | None = None) -> T:
+        """As ever, except that one delivery which cannot be opened does not hide the others."""
+        try:
+            return await super()._opened(row, columns)
+        except SealedValue as error:
+            if not isinstance(row, DueDelivery):
+                raise
+            return cast(T, replace(row, payload={}, unopened=str(error)))
 
     async def purge(self, *, age_seconds: float) -> int:
         return await self._do("webhook_purge", age_seconds=age_seconds)

@@ -18,7 +18,7 @@ class _Encryption(Section):
 
 
 def encryption_vault(project: Project, settings: Settings, warnings: list[str]) -> Vault:
-    """What checkpoints are sealed with.
+    """What is sealed, and with what.
 
     Raises:
         SettingsError: the key or the handlers cannot be used.
@@ -27,13 +27,11 @@ def encryption_vault(project: Project, settings: Settings, warnings: list[str]) 
 
     section = read_section(_Encryption, project.encryption, name="encryption", path=project.path)
     warnings += key_warnings(section, name="encryption")
-    if section.path is not None:
-        if settings.aes_key is not None:
-            raise SettingsError(
-                "encryption.path and aes_key are both set; keep the one that shall encrypt checkpoints."
-            )
-        return HandlerVault(_handlers(section.path, project))
-    return NoVault() if settings.aes_key is None else AesVault(settings.aes_key)
+    json_keys = [key.strip() for key in settings.aes_json_keys.split(",") if key.strip()]
+    if json_keys and settings.aes_key is None:
+        raise SettingsError("aes_json_keys names keys of JSON to encrypt, but there is no aes_key to do it with.")
+    vault = NoVault() if settings.aes_key is None else AesVault(settings.aes_key, json_keys=json_keys)
+    return vault if section.path is None else HandlerVault(_handlers(section.path, project), beside=vault)
 
 
 def _handlers(path: str, project: Project) -> Any:

@@ -35,6 +35,10 @@ class Condition:
         _check(given, depth=0)
         return cls(dict(given)) if given else None
 
+    def keys(self) -> set[str]:
+        """The keys that are looked at."""
+        return _keys(self.filter)
+
 
 def both(one: Condition | None, other: Condition | None) -> Condition | None:
     """The condition that holds when both do; None stands for one that always holds."""
@@ -88,6 +92,11 @@ def operators_of(wanted: Any) -> list[tuple[str, Any]]:
         if any(str(name).startswith("$") for name in given):
             return list(given.items())
     return [("$eq", wanted)]
+
+
+def _keys(filter: Mapping[str, Any]) -> set[str]:
+    groups = [part for name in _GROUPS for part in filter.get(name, ())]
+    return {key for key in filter if key not in _GROUPS}.union(*map(_keys, groups))
 
 
 def _check(given: Mapping[Any, Any], *, depth: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, cast
@@ -99,6 +100,10 @@ class ClaimedRun:
     # How often the run was started before and not given back in good order.
     failed_attempts: int
     created_at: datetime
+    # In whose name the run was sealed, and so whatever it stores.
+    encryption: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    # Why its request could not be opened; then there is none.
+    unopened: str | None = None
 
     @property
     def temporary(self) -> bool:

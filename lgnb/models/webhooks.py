@@ -83,6 +83,8 @@ class DueDelivery:
     payload: dict[str, Any]
     tries_left: int
     now: datetime
+    # Why the payload could not be opened.
+    unopened: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

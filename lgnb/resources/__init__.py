@@ -23,6 +23,7 @@ from .assistants import Assistants
 from .cancellation import Cancellation
 from .changes import Changes
 from .crons import Crons
+from .encryption import Encryption, ReadableKeys
 from .endings import Endings
 from .kernel_workers import KernelWorkers
 from .leases import Leases
@@ -67,9 +68,12 @@ class Resources:
     calls: Calls
     bells: Bells
     news: NewsChannel
+    encryption: Encryption | None = None
 
     def acting_for(self, access: Access) -> Resources:
         """The same for one caller: whatever is reached through it is reached with that caller's rights."""
+        if self.encryption is not None:
+            access = ReadableKeys(access)
         acting = {
             field.name: value.acting_for(access)
             for field in fields(self)
@@ -164,4 +168,5 @@ async def build_resources(
         calls=calls,
         bells=bells,
         news=news,
+        encryption=Encryption.of(database),
     )

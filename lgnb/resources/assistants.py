@@ -26,6 +26,7 @@ from ..graphs.descriptor_views import GraphDescriptor
 from ..models.assistants import Assistant, AssistantVersion, system_assistant_id
 from ..models.live import KernelInfo
 from ..models.pages import Page
+from ..models.vault import sealing_for
 from .acting import Acting, metadata_of
 from .cancellation import Cancellation
 from .reserved import clean_config, clean_metadata, without_reserved_keys
@@ -258,15 +259,17 @@ class Assistants(Acting):
         )
         assistants = AssistantRepository(connection)
         name, description = descriptor.name or descriptor.graph_id, descriptor.description
-        created = await assistants.insert(
-            assistant_id,
-            graph_id=descriptor.graph_id,
-            config={},
-            context={},
-            metadata=SYSTEM_METADATA,
-            name=name,
-            description=description,
-        )
+        # The server's own words, in nobody's name.
+        with sealing_for({}, off=True):
+            created = await assistants.insert(
+                assistant_id,
+                graph_id=descriptor.graph_id,
+                config={},
+                context={},
+                metadata=SYSTEM_METADATA,
+                name=name,
+                description=description,
+            )
         # A graph that cannot be loaded at present is listed like any other; whoever uses it is told why.
         if created is not None or descriptor.failure is not None:
             return

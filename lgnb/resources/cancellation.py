@@ -47,7 +47,7 @@ class Cancellation:
         async with self._database.transaction() as connection:
             runs = RunRepository(connection)
             threads = ThreadRepository(connection)
-            if await threads.lock(thread_id, visible=visible) is None:
+            if await threads.hold(thread_id, visible=visible) is None:
                 return False
             run = await runs.get(thread_id, run_id)
             if run is None or run.is_final:

@@ -21,6 +21,7 @@ from ..models.identity import Caller
 from ..models.ids import new_id
 from ..models.pages import Page
 from ..models.runs import RunRequest
+from ..models.vault import sealing_for
 from .acceptance import Acceptance, ask_for_assistant, assistant_of
 from .acting import Acting, metadata_of
 from .limits import Limits
@@ -102,7 +103,7 @@ class Crons(Acting):
         async with self._database.transaction() as connection:
             assistant = await _assistant(connection, assistant_id, visible=assistant_visible)
             if thread_id is not None:
-                if await ThreadRepository(connection).lock(thread_id, visible=thread_visible) is None:
+                if await ThreadRepository(connection).hold(thread_id, visible=thread_visible) is None:
                     raise ThreadNotFound(thread_id)
             payload = {**payload, "assistant_id": str(assistant.assistant_id)}
             return await CronRepository(connection).insert(
@@ -259,20 +260,13 @@ class Crons(Acting):
         async with self._database.transaction() as connection:
             if due.thread_id is not None:
                 # The thread is locked before what hangs on it everywhere, so that no two transactions wait in turns.
-                await ThreadRepository(connection).lock(due.thread_id)
+                await ThreadRepository(connection).hold(due.thread_id)
             cron = await CronRepository(connection).claim(due.cron_id, tick=due.tick, next_run_date=_following(due))
             if cron is None:
                 return False
             try:
                 async with connection.transaction():
-                    accepted = await self._runs.accept(
-                        connection,
-                        cron.thread_id,
-                        _request(cron),
-                        configurable=_configurable(cron),
-                        # Whoever made the cron, with nothing but the name: rights may have changed since.
-                        caller=Caller(cron.user_id) if cron.user_id else None,
-                    )
+                    accepted = await self._accept(connection, cron)
             except LgnbError as error:
                 logger.warning("Cron %s created no run: %s", cron.cron_id, error)
             except OperationalError:
@@ -282,6 +276,21 @@ class Crons(Acting):
         if accepted is not None:
             await self._runs.announce([accepted])
         return accepted is not None
+
+    async def _accept(self, connection: Connection, cron: Cron) -> Acceptance:
+        """The run of a tick, stored in the name that the cron itself was."""
+        crons = CronRepository(connection)
+        context = await crons.encryption_context(cron.cron_id) if connection.vault.fields.seals else {}
+        with sealing_for(context):
+            cron = await crons.opened(cron)
+            return await self._runs.accept(
+                connection,
+                cron.thread_id,
+                _request(cron),
+                configurable=_configurable(cron),
+                # Whoever made the cron, with nothing but the name: rights may have changed since.
+                caller=Caller(cron.user_id) if cron.user_id else None,
+            )
 
 
 async def _assistant(connection: Connection, assistant_id: str, *, visible: Condition | None = None) -> Assistant:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter, deque
 from collections.abc import Generator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..errors import InvalidRequest, LeaseLost
@@ -26,6 +26,7 @@ from ..models.checkpoints import (
 from ..models.protocol import ProtocolEvent
 from ..models.runs import ClaimedRun, RunStatus
 from ..models.store import FoundItem, Item, ItemQuery, NamespaceQuery, PutItem
+from ..models.vault import current_sealing, sealing_for
 from ..wire import Method
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class KernelReach:
         # The last word on a run is said when its end is committed.
         self._ended: deque[ClaimedRun] = deque(maxlen=_MOST_ENDED)
         self._updating: Counter[UUID] = Counter()
+        self._updating_for: dict[UUID, Mapping[str, Any]] = {}
         self._storage = resources.storage
         self._events = resources.events
         self._thread_log = resources.thread_log
@@ -91,20 +93,25 @@ class KernelReach:
     def updating(self, thread_id: UUID) -> Generator[None]:
         """Let the kernel write to a thread without a run, until the block ends."""
         self._updating[thread_id] += 1
+        self._updating_for[thread_id] = current_sealing().context
         try:
             yield
         finally:
             self._updating[thread_id] -= 1
+            if not self._updating[thread_id]:
+                self._updating_for.pop(thread_id, None)
 
     # checkpoints
 
     async def put(self, *, checkpoint: NewCheckpoint, fence: Fence | None) -> None:
         self._require_write(checkpoint.key.thread_id, fence)
-        await self._storage.put(checkpoint, fence=fence)
+        with sealing_for(self._encryption(checkpoint.key.thread_id, fence)):
+            await self._storage.put(checkpoint, fence=fence)
 
     async def put_writes(self, *, writes: NewWrites, fence: Fence | None) -> None:
         self._require_write(writes.key.thread_id, fence)
-        await self._storage.put_writes(writes, fence=fence)
+        with sealing_for(self._encryption(writes.key.thread_id, fence)):
+            await self._storage.put_writes(writes, fence=fence)
 
     async def put_tasks(self, *, key: CheckpointKey, tasks: NextTasks, fence: Fence | None) -> None:
         self._require_write(key.thread_id, fence)
@@ -166,7 +173,8 @@ class KernelReach:
         return await self._store.find_namespaces(what)
 
     async def store_write(self, *, puts: Sequence[PutItem]) -> None:
-        await self._store.write(puts)
+        with sealing_for(self._only_encryption()):
+            await self._store.write(puts)
 
     # rules
 
@@ -176,6 +184,22 @@ class KernelReach:
                 raise InvalidRequest(f"Thread {thread_id} is not being updated; only a run may write to it.")
         elif self.held(fence.run_id, fence.attempt).thread_id != thread_id:
             raise InvalidRequest(f"Run {fence.run_id} belongs to another thread than {thread_id}.")
+
+    def _encryption(self, thread_id: UUID, fence: Fence | None) -> Mapping[str, Any]:
+        """In whose name something is written to a thread: that of its run, or of the update."""
+        if fence is None:
+            return self._updating_for.get(thread_id, {})
+        return self.held(fence.run_id, fence.attempt).encryption
+
+    def _only_encryption(self) -> Mapping[str, Any]:
+        """The same where the kernel does not say for which run it writes."""
+        all_of_them = [claimed.encryption for claimed in self.hands.values()] + [*self._updating_for.values()]
+        if any(one != all_of_them[0] for one in all_of_them[1:]):
+            raise InvalidRequest(
+                "This kernel has runs of several encryption contexts in hand, so nobody knows in whose name the item "
+                "is to be stored. Serve the graph with one job at a time, or from a worker."
+            )
+        return all_of_them[0] if all_of_them else {}
 
     def _require_read(self, thread_id: UUID | None) -> None:
         threads = {claimed.thread_id for claimed in self.hands.values()}

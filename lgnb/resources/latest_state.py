@@ -13,6 +13,7 @@ from ..db.database import Connection
 from ..db.threads import ThreadRepository
 from ..models.checkpoints import CheckpointFilter, SavedCheckpoint
 from ..models.runs import RunOutcome
+from ..models.vault import current_sealing, sealing_for
 
 
 class _Pages:
@@ -48,5 +49,10 @@ async def refresh_latest_state(connection: Connection, thread_id: UUID) -> None:
     threads = ThreadRepository(connection)
     states = await thread_states(_Pages(connection), thread_id, limit=1, live=True)
     outcome = RunOutcome(status="success", thread_status="idle", result=b"").with_state(states[0] if states else None)
-    await threads.refresh_state(thread_id, values=outcome.values, interrupts=outcome.interrupts, state=outcome.state)
+    # Whoever brings this about, the values stay those of the thread.
+    context = await threads.encryption_context(thread_id) if connection.vault.fields.seals else {}
+    with sealing_for(context or current_sealing().context):
+        await threads.refresh_state(
+            thread_id, values=outcome.values, interrupts=outcome.interrupts, state=outcome.state
+        )
     await threads.recompute_status(thread_id)

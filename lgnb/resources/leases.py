@@ -6,9 +6,10 @@ quotes an outdated attempt finds no row, changes nothing and raises LeaseLost.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -18,15 +19,17 @@ import orjson
 from ..checkpoints.history import thread_states
 from ..checkpoints.storage import CheckpointStorage
 from ..db.database import Connection, Database
+from ..db.outcomes import sealed_outcome
 from ..db.runs import ExpiredRun, RunEnd, RunRepository, thread_status_of
 from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
-from ..errors import LeaseLost, QueueUnavailable
+from ..errors import EncryptionFailed, LeaseLost, QueueUnavailable
 from ..failpoints import failpoint
 from ..gathering import Gathering
 from ..models.news import LeaseNews, RunNews, ThreadNews
 from ..models.runs import ClaimedRun, Ending, RunOutcome
 from ..models.threads import ThreadStatus
+from ..models.vault import sealing_for
 from ..queue.news import NewsChannel
 from ..queue.wakeups import WakeUps
 from .cancellation import roll_back_attempt
@@ -120,8 +123,34 @@ class Leases:
             )
             if claimed:
                 failpoint("after_claim")
+        if not all(run.unopened is None for run in claimed):
+            claimed = await self._without_unopened(claimed)
         self._news.tell(*map(_start, claimed))
         return claimed
+
+    async def _without_unopened(self, claimed: list[ClaimedRun]) -> list[ClaimedRun]:
+        """Runs whose request cannot be read end here, with the request stored as it is.
+
+        Without any handlers they go back instead: they are for workers that were started with these.
+        """
+        for run in claimed:
+            if run.unopened is None:
+                continue
+            logger.error("Run %s cannot be executed: %s", run.run_id, run.unopened)
+            if not self._database.vault.fields.seals:
+                async with self._database.connection() as connection:
+                    await RunRepository(connection).return_to_queue(run.run_id, attempt=run.attempt)
+                continue
+            error = {"error": "SealedValue", "message": run.unopened}
+            outcome = RunOutcome(
+                status="error", thread_status="error", result=orjson.dumps({"__error__": error}), error=error
+            )
+            with contextlib.suppress(LeaseLost):
+                await self._conclude(run, outcome, rolled_back=False)
+                await self._endings.tell(
+                    run.thread_id, run.run_id, status="error", graph_id=run.graph_id, error=run.unopened
+                )
+        return [run for run in claimed if run.unopened is None]
 
     def is_suspect(self, claimed: ClaimedRun) -> bool:
         """Whether this is the last attempt of a run that was there each time a worker died.
@@ -153,11 +182,25 @@ class Leases:
         ).with_state(state)
         if ending.live_values is not None:
             outcome = outcome.with_live_values(orjson.loads(ending.live_values), saved=ending.live_values_saved)
-        if rolled_back:
-            await self.roll_back(claimed, outcome)
-        else:
-            await self.finish(claimed, outcome)
+        outcome = await self._conclude(claimed, outcome, rolled_back=rolled_back)
         failpoint("after_finish")
+        return outcome
+
+    async def _conclude(self, claimed: ClaimedRun, outcome: RunOutcome, *, rolled_back: bool) -> RunOutcome:
+        """Commit an outcome, sealed as the run is. One that cannot be sealed is an error without values."""
+        try:
+            with sealing_for(claimed.encryption):
+                await (self.roll_back if rolled_back else self.finish)(claimed, outcome)
+            return outcome
+        except EncryptionFailed as error:
+            logger.error("What run %s ended with is not stored: %s", claimed.run_id, error)
+        # Of the operator's text nothing is repeated, as this is stored in plain; the webhook would tell of the request.
+        told = {"error": "EncryptionFailed", "message": "The handlers of encryption.path failed; see the log."}
+        outcome = RunOutcome(
+            status="error", thread_status="error", result=orjson.dumps({"__error__": told}), error=told
+        )
+        with sealing_for(claimed.encryption, off=True):
+            await self.finish(replace(claimed, kwargs={**claimed.kwargs, "webhook": None}), outcome)
         return outcome
 
     async def finish(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
@@ -174,7 +217,7 @@ class Leases:
             return
         async with self._database.transaction() as connection:
             # The thread is locked before its runs everywhere, so that no two transactions wait for each other.
-            await ThreadRepository(connection).lock(claimed.thread_id)
+            await ThreadRepository(connection).hold(claimed.thread_id)
             runs = RunRepository(connection)
             if not await runs.finish(claimed.run_id, attempt=claimed.attempt, status=outcome.status):
                 raise LeaseLost(claimed.run_id, claimed.attempt)
@@ -193,7 +236,8 @@ class Leases:
             run_id=claimed.run_id,
             thread_id=claimed.thread_id,
             attempt=claimed.attempt,
-            outcome=outcome,
+            # Here, where it is known in whose name; those that it is stored with may be sealed for others.
+            outcome=await sealed_outcome(outcome, self._database.vault.fields),
             thread_metadata=_served(claimed),
         )
         if claimed.temporary:
@@ -230,7 +274,7 @@ class Leases:
             LeaseLost: this attempt is no longer the current one; nothing was changed.
         """
         async with self._database.transaction() as connection:
-            await ThreadRepository(connection).lock(claimed.thread_id)
+            await ThreadRepository(connection).hold(claimed.thread_id)
             told = await self._webhooks.ended_run(connection, claimed.run_id, url=claimed.kwargs.get("webhook"))
             if not await roll_back_attempt(connection, claimed.run_id, attempt=claimed.attempt):
                 raise LeaseLost(claimed.run_id, claimed.attempt)
@@ -314,10 +358,7 @@ class Leases:
         claimed = run.as_claimed()
         outcome = await self._lost_outcome(run)
         try:
-            if run.cancel_action == "rollback":
-                await self.roll_back(claimed, outcome)
-            else:
-                await self.finish(claimed, outcome)
+            outcome = await self._conclude(claimed, outcome, rolled_back=run.cancel_action == "rollback")
         except LeaseLost:
             return False
         reason = str((outcome.error or {}).get("message", ""))
@@ -325,7 +366,7 @@ class Leases:
         return True
 
     async def _lost_outcome(self, run: ExpiredRun) -> RunOutcome:
-        states = await thread_states(self._storage, run.thread_id, limit=1, live=True)
+        states = [] if run.unopened else await thread_states(self._storage, run.thread_id, limit=1, live=True)
         state = states[0] if states else None
         if run.cancel_action is not None:
             kind = "UserRollback" if run.cancel_action == "rollback" else "UserInterrupt"

@@ -178,7 +178,7 @@ class Runs(Acting):
         visible = await self._access.ask("threads", "delete", {"thread_id": thread_id, "run_id": run_id})
         async with self._database.transaction() as connection:
             threads = ThreadRepository(connection)
-            locked = await threads.lock(thread_id, visible=visible)
+            locked = await threads.hold(thread_id, visible=visible)
             run = await RunRepository(connection).get(thread_id, run_id) if locked else None
             if run is None:
                 raise RunNotFound(run_id)

@@ -12,6 +12,7 @@ from ..db.threads import ThreadRepository
 from ..models.access import Condition
 from ..models.identity import identity_of, stored_caller
 from ..models.runs import RunOutcome
+from ..models.vault import begin_sealing
 from ..queue.calls import Call
 from .threads import Threads
 
@@ -30,6 +31,8 @@ class StateUpdates:
         Raises:
             ThreadNotFound, ThreadBusy: as they say.
         """
+        if context := call.params.get("encryption"):
+            begin_sealing(context)
         thread_id = UUID(call.params["thread_id"])
         visible = call.params.get("visible")
         condition = Condition(visible) if visible else None

@@ -33,6 +33,7 @@ from ..models.ids import new_id
 from ..models.news import ThreadNews
 from ..models.pages import Page
 from ..models.threads import Thread, ThreadTtl, ThreadTtlConfig
+from ..models.vault import current_sealing
 from ..queue.calls import Calls
 from ..queue.news import NewsChannel
 from ..queue.thread_updates import ThreadUpdates
@@ -174,7 +175,9 @@ class Threads(Acting):
         """Merge metadata shallowly, set a time to live."""
         value: dict[str, Any] = {"thread_id": thread_id, "metadata": clean_metadata(metadata or {})}
         visible = await self._access.ask("threads", "update", value)
-        async with self._database.connection() as connection:
+        # Sealed metadata is not merged by the statement.
+        merging = self._database.transaction if self._database.vault.fields.seals else self._database.connection
+        async with merging() as connection:
             thread = await ThreadRepository(connection).update(
                 thread_id, metadata=metadata_of(value), ttl=ttl, visible=visible
             )
@@ -190,12 +193,12 @@ class Threads(Acting):
     async def _delete(self, thread_id: UUID, *, visible: Condition | None, missing_ok: bool) -> None:
         async with self._database.transaction() as connection:
             threads = ThreadRepository(connection)
-            if await threads.lock(thread_id, visible=visible) is None:
+            if await threads.hold(thread_id, visible=visible) is None:
                 if missing_ok:
                     return
                 raise ThreadNotFound(thread_id)
             # Locking the runs waits for writes of their workers and refuses later ones, so none outlives the thread.
-            stopped = [run.run_id for run in await RunRepository(connection).in_flight(thread_id)]
+            stopped = await RunRepository(connection).hold_in_flight(thread_id)
             await threads.delete(thread_id)
             await CheckpointRepository(connection).delete_for_threads([thread_id])
         self._news.tell(ThreadNews(action="deleted", thread_id=thread_id))
@@ -223,11 +226,11 @@ class Threads(Acting):
 
     async def _keep_latest(self, thread_id: UUID, *, visible: Condition | None) -> None:
         async with self._database.transaction() as connection:
-            thread = await ThreadRepository(connection).lock(thread_id, visible=visible)
-            if thread is None:
+            status = await ThreadRepository(connection).hold(thread_id, visible=visible)
+            if status is None:
                 return
             await CheckpointRepository(connection).prune([thread_id])
-            if thread.status != "busy":
+            if status != "busy":
                 await refresh_latest_state(connection, thread_id)
 
     @property
@@ -275,8 +278,8 @@ class Threads(Acting):
             await CheckpointRepository(connection).copy_thread(
                 source_thread_id=thread_id, target_thread_id=new_thread_id
             )
-            if source.status == "busy":
-                # Its row shows the state before the run that works on it.
+            if source.status == "busy" or connection.vault.fields.seals:
+                # Its row shows the state before the run that works on it, or names the original where none can read.
                 await refresh_latest_state(connection, new_thread_id)
                 copied = await threads.get(new_thread_id) or copied
             if self._ttl.default is not None:
@@ -394,9 +397,9 @@ class Threads(Acting):
             ThreadNotFound, ThreadBusy: as they say.
         """
         async with self._database.transaction() as connection:
-            if await ThreadRepository(connection).lock(thread_id, visible=visible) is None:
+            if await ThreadRepository(connection).hold(thread_id, visible=visible) is None:
                 raise ThreadNotFound(thread_id)
-            if await RunRepository(connection).in_flight(thread_id):
+            if await RunRepository(connection).hold_in_flight(thread_id):
                 raise ThreadBusy(f"Thread {thread_id} is busy with a run; wait for its end or cancel it.")
             yield connection
 
@@ -429,6 +432,8 @@ class Threads(Acting):
             # The worker asks again when it holds the thread: it may be somebody else's by then.
             "visible": visible and visible.filter,
         }
+        if context := current_sealing().context:
+            given["encryption"] = dict(context)
         reply = await self._calls.request(graph_id, method, given)
         result = unwrap(reply)
         await self._tell_followers(thread.thread_id)

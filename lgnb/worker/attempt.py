@@ -19,6 +19,7 @@ from ..errors import DatabaseUnavailable, LeaseLost
 from ..graphs.sources import GraphSource
 from ..models.checkpoints import Fence
 from ..models.runs import ClaimedRun, Ending, RunOutcome
+from ..models.vault import begin_sealing
 from .execution import Execution, RunReturned, StopReason, durability_of
 from .inputs import input_of
 from .loops import LoopThread
@@ -129,6 +130,8 @@ class Attempt:
     async def run(self, source: GraphSource, start: Start) -> None:
         """Execute the run to its committed end, or give it back."""
         claimed, report = self.claimed, self._report
+        if claimed.encryption:
+            begin_sealing(claimed.encryption)
         self._publisher.announce(orjson.dumps({"run_id": claimed.run_id, "attempt": claimed.attempt}))
         try:
             if report is not None:
@@ -140,7 +143,7 @@ class Attempt:
             self.thread, self._future = start(execution.run())
             ending = await self._ending(execution, self._future)
             outcome = await self._commit(ending, rolled_back=execution.stopped == "rollback")
-            await self._publisher.close(ending.status)
+            await self._publisher.close(outcome.status)
             if report is not None:
                 await _report_end(report, outcome)
         except LeaseLost:

@@ -88,6 +88,8 @@ class WebhookDelivery:
 
     async def _call(self, client: httpx.AsyncClient, due: DueDelivery) -> Answer:
         began = time.monotonic()
+        if due.unopened is not None:
+            return Answer(seconds=0.0, error=due.unopened)
         status: int | None = None
         error: str | None = None
         try:

@@ -30,6 +30,7 @@ from lgnb.models.access import UNRESTRICTED, Access
 from lgnb.models.identity import Caller
 from lgnb.models.pages import Page
 from lgnb.resources import Resources
+from lgnb.resources.encryption import HEADER
 from lgnb.resources.limits import requester
 from lgnb.telemetry import passed_on
 
@@ -139,6 +140,7 @@ class LgnbHandler(APIHandler):
             await self._authorize(route)
             self.caller = caller_of(self)
             requester.set(self.caller)
+            await self._begin_encryption()
         if route is None:
             raise HTTPError(405 if self.routes else 404)
         if len(self.request.body) > self.host.settings.max_body_bytes:
@@ -214,6 +216,15 @@ class LgnbHandler(APIHandler):
             telemetry.end_request(self._span, self.get_status())
             self._span = None
         super().on_finish()
+
+    async def _begin_encryption(self) -> None:
+        """Where the operator's handlers encrypt what is stored: in whose name that is done for this request."""
+        encryption = self.host.resources.encryption if self.host.is_open else None
+        if encryption is not None:
+            user = cast(User, self.current_user)
+            known = self.access.caller or Caller(user.username, display_name=user.display_name)
+            sent = self.request.headers.get(HEADER)
+            await encryption.begin(sent, caller=known, calling_run=self.calling_run)
 
     @property
     def _route(self) -> Route | None:

@@ -92,6 +92,13 @@ ORDER BY version DESC
 LIMIT %(limit)s
 OFFSET %(offset)s
 
+-- assistant_version_get --
+-- One stored version.
+SELECT assistant_id, graph_id, config, context, metadata, name, created_at, version, description
+FROM assistant_versions
+WHERE assistant_id = %(assistant_id)s
+    AND version = %(version)s
+
 -- assistant_set_latest --
 -- Makes a stored version the current one, whole, without making a new version.
 UPDATE assistants a

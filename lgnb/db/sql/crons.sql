@@ -74,6 +74,12 @@ WHERE cron_id = %(cron_id)s
 RETURNING cron_id, assistant_id, thread_id, user_id, end_time, schedule, timezone, payload, next_run_date, metadata,
     on_run_completed, enabled, created_at, updated_at
 
+-- cron_encryption_context --
+-- In whose name a cron was sealed; null when it was not.
+SELECT payload #> '{__encryption__,context}' AS context
+FROM crons
+WHERE cron_id = %(cron_id)s
+
 -- cron_next_due_seconds --
 -- Seconds until the next cron is due; null when none will be.
 SELECT extract(epoch FROM min(next_run_date) - clock_timestamp())::double precision AS seconds

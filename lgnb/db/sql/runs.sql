@@ -451,6 +451,12 @@ LEFT JOIN run_results AS told USING (run_id)
 DELETE FROM run_results
 WHERE created_at < now() - make_interval(secs => %(age_seconds)s::double precision)
 
+-- run_encryption_context --
+-- In whose name a run was sealed; null when it was not.
+SELECT kwargs #> '{__encryption__,context}' AS context
+FROM runs
+WHERE run_id = %(run_id)s
+
 -- run_end_pending --
 -- Ends a run that no worker has claimed.
 UPDATE runs

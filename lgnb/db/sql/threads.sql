@@ -171,6 +171,12 @@ SET status = %(status)s,
     state_updated_at = now()
 WHERE thread_id = %(thread_id)s
 
+-- thread_encryption_context --
+-- In whose name values of a thread were sealed; null when none is.
+SELECT coalesce(metadata #> '{__encryption__,context}', ("values" #> '{__encryption__,context}')::jsonb) AS context
+FROM threads
+WHERE thread_id = %(thread_id)s
+
 -- thread_latest_state --
 -- The latest ThreadState of a thread that no run is changing.
 SELECT status, "values", state

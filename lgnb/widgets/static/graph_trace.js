@@ -28,14 +28,15 @@ export class GraphTrace {
       this.story = story;
     }
     for (; this.seen < story.log.length; this.seen += 1) {
-      const { label, begins, hasFailed } = story.log[this.seen];
-      if (begins) this.begin(nodeOf(label));
+      const { label, begins, hasFailed, restarts } = story.log[this.seen];
+      if (restarts) this.rest();
+      else if (begins) this.begin(nodeOf(label));
       else this.end(nodeOf(label), hasFailed);
     }
     if (story.isFinal && !this.wasFinal) {
       this.wasFinal = true;
       if (story.state === "success") this.begin("__end__");
-      for (const state of this.states.values()) state.active = 0;
+      this.rest();
     }
     return this;
   }
@@ -45,8 +46,15 @@ export class GraphTrace {
     this.stateOf("__start__").done = 1;
     this.enter(node, 0);
     const state = this.stateOf(node);
+    // Tried again: what counts is how it ends this time. One of several tasks at once is not.
+    if (state.active === 0) state.failed = false;
     if (node.endsWith("__end__")) state.done += 1;
     else state.active += 1;
+  }
+
+  // Nothing is at work any more.
+  rest() {
+    for (const state of this.states.values()) state.active = 0;
   }
 
   // Marks the edges that led here, through the small start and end nodes of subgraphs, which are no tasks.

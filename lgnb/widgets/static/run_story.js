@@ -14,7 +14,7 @@ export class RunStory {
     this.hiddenNotes = 0;
     this.active = new Map(); // task id → label, such as research/gather
     this.tasks = []; // {id, label, started, ended, error}
-    this.log = []; // {label, begins, hasFailed}: beginnings and ends of tasks, in their order
+    this.log = []; // {label, begins, hasFailed}: beginnings and ends of tasks, in their order; {restarts} between attempts
     this.interrupts = new Map();
     this.values = null;
     this.failure = null;
@@ -64,6 +64,7 @@ export class RunStory {
     if (attempt <= this.attempt) return;
     this.attempt = attempt;
     this.active.clear();
+    this.log.push({ restarts: true });
     // What the lost attempt had half said will be said again.
     const isKept = (item) => !(item.kind === "said" && !item.isWhole);
     for (const item of this.items) if (!isKept(item)) this.said.delete(item.id);

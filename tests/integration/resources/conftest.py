@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,6 +98,16 @@ async def worker(resources: Resources) -> HandWorker:
 @pytest.fixture
 async def second_worker(resources: Resources) -> HandWorker:
     return await HandWorker(resources).register(pid=2)
+
+
+@pytest.fixture
+async def vectors(database: Database) -> None:
+    """The embedded Postgres always has pgvector; one that was named for the tests may lack it, and need not have it."""
+    async with database.connection() as connection:
+        cursor = await connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
+        available = await cursor.fetchone() is not None
+    if not available and "LGNB_TEST_POSTGRES_URI" in os.environ:
+        pytest.skip("this Postgres has no pgvector")
 
 
 @pytest.fixture

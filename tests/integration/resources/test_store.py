@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import math
-import os
 from typing import Any
 
 import pytest
@@ -43,16 +42,6 @@ def store(resources: Resources) -> Store:
 @pytest.fixture
 def index() -> IndexConfig:
     return IndexConfig(dims=3, embedder=WordCount())
-
-
-@pytest.fixture
-async def vectors(database: Database) -> None:
-    """The embedded Postgres always has pgvector; one that was named for the tests may lack it, and need not have it."""
-    async with database.connection() as connection:
-        cursor = await connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
-        available = await cursor.fetchone() is not None
-    if not available and "LGNB_TEST_POSTGRES_URI" in os.environ:
-        pytest.skip("this Postgres has no pgvector")
 
 
 @pytest.fixture

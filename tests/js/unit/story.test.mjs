@@ -99,6 +99,37 @@ test("a loop marks both of its edges, even when all is told at once", () => {
   assert.equal(trace.states.get("model").done, 2);
 });
 
+test("a node that failed and begins again is marked by how it ends then", () => {
+  const story = told(begins("1", "write"), ends("1", "write", { error: "Busy" }));
+  const trace = new GraphTrace([{ source: "__start__", target: "write" }]).follow(story);
+  const failed = { ...trace.states.get("write") };
+
+  for (const event of [{ event: "metadata", data: { run_id: "r", attempt: 2 } }, begins("1", "write"), ends("1", "write")]) story.feed(event);
+  trace.follow(story);
+
+  assert.deepEqual(failed, { active: 0, done: 0, failed: true });
+  assert.deepEqual(trace.states.get("write"), { active: 0, done: 1, failed: false });
+});
+
+test("of two tasks of one node at the same time, the one that fails marks it", () => {
+  const story = told(begins("1", "work"), begins("2", "work"), ends("1", "work", { error: "No" }), ends("2", "work"));
+
+  assert.deepEqual(new GraphTrace([]).follow(story).states.get("work"), { active: 0, done: 1, failed: true });
+});
+
+test("what a lost attempt was at does not count as at work any more", () => {
+  const story = told(begins("1", "plan"), ends("1", "plan"), begins("2", "write"));
+  const trace = new GraphTrace([{ source: "__start__", target: "plan" }, { source: "plan", target: "write" }]).follow(story);
+  story.feed({ event: "metadata", data: { run_id: "r", attempt: 2 } });
+  story.feed(begins("2", "write"));
+  const again = trace.follow(story).states.get("write").active;
+  story.feed(ends("2", "write"));
+
+  assert.equal(again, 1);
+  assert.deepEqual(trace.follow(story).states.get("write"), { active: 0, done: 1, failed: false });
+  assert.equal(trace.states.get("plan").done, 1);
+});
+
 test("the way not taken stays unmarked", () => {
   const edges = [["__start__", "ask"], ["ask", "send"], ["ask", "__end__"], ["send", "__end__"]].map(([source, target]) => ({ source, target }));
   const story = told(begins("1", "ask"), ends("1", "ask"));
