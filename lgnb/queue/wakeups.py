@@ -15,19 +15,14 @@ _TOKEN_SECONDS = 60
 
 class WakeUps:
     def __init__(self, queue: Queue) -> None:
-        self._redis = queue.redis
+        self._push = queue.push_script
         self._patient = queue.patient
         self._keys = queue.keys
 
     async def ring(self, graph_id: str) -> None:
         """Wake one worker that serves this graph."""
-        key = self._keys.wake(graph_id)
         with translated():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.lpush(key, b"1")
-                pipe.ltrim(key, 0, _MOST_TOKENS - 1)
-                pipe.expire(key, _TOKEN_SECONDS)
-                await pipe.execute()
+            await self._push(keys=[self._keys.wake(graph_id)], args=[b"1", _MOST_TOKENS, _TOKEN_SECONDS])
 
     async def wait(self, graph_ids: Sequence[str], *, timeout_seconds: float) -> bool:
         """Wait for a token of one of these graphs; False when none came in time."""
