@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from redis.asyncio.sentinel import (
     SentinelManagedSSLConnection,
 )
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 
 from .address import Address, Kind
@@ -46,6 +47,10 @@ class SingleClient(Redis):
     async def disconnect(self) -> None:
         """Close every connection; safe to call twice."""
         await self.aclose()
+
+    def subscription(self, **options: Any) -> AbstractAsyncContextManager[PubSub]:
+        """A connection for channels, which one subscribes to with it."""
+        return self.pubsub(**options)
 
     async def facts(self) -> dict[str, dict[str, Any]]:
         """What INFO tells of each server that holds data, by its place."""
@@ -111,6 +116,13 @@ class ClusterClient(RedisCluster):
         finally:
             self._free.release()
 
+    async def initialize(self, *args: Any, **kwargs: Any) -> ClusterClient:
+        try:
+            await super().initialize(*args, **kwargs)
+        except RedisClusterException as error:  # which is no RedisError
+            raise ConnectionError(str(error)) from error
+        return self
+
     async def aclose(self) -> None:
         """Ask for the nodes again with the next command; see `disconnect`.
 
@@ -124,10 +136,14 @@ class ClusterClient(RedisCluster):
         self._initialize = False
         await super().aclose()
 
-    def pubsub(self, **options: Any) -> PubSub:  # pyright: ignore[reportIncompatibleMethodOverride]  one we need not share
-        """A subscription at some node: each hears what is published at any other."""
-        nodes = self.get_nodes() or list(self.nodes_manager.startup_nodes.values())
-        return self._alone(random.choice(nodes)).pubsub(**options)
+    @asynccontextmanager
+    async def subscription(self, **options: Any) -> AsyncGenerator[PubSub]:
+        """The same at any node, as each hears what is published at another one."""
+        # Those that were there at the last time may have gone.
+        await self.aclose()
+        await self.initialize()
+        async with self._alone(random.choice(self.get_nodes())).pubsub(**options) as pubsub:
+            yield pubsub
 
     def _alone(self, node: ClusterNode) -> SingleClient:
         return _single(self._address.at(node.host, int(node.port)), max_connections=1, **self._options)
@@ -154,10 +170,11 @@ class ClusterClient(RedisCluster):
 class _PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
     """Connections to the primary of the moment, whoever that is."""
 
-    async def aclose(self) -> None:
-        await super().aclose()
-        for sentinel in self.sentinel_manager.sentinels:
-            await sentinel.aclose()
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        await super().disconnect(inuse_connections)
+        if inuse_connections:  # all of them: this is the end
+            for sentinel in self.sentinel_manager.sentinels:
+                await sentinel.aclose()
 
 
 def client(address: Address, *, client_name: str, reply_seconds: float | None, max_connections: int) -> Any:

@@ -102,7 +102,7 @@ class Cluster:
         for epoch, node in enumerate(self.nodes, 1):
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", epoch)
         for node in others:
-            bus = node.ask("CONFIG", "GET", "cluster-port")["cluster-port"]
+            bus = node.ask("CONFIG GET", "cluster-port")["cluster-port"]
             first.ask("CLUSTER", "MEET", _HOST, node.port, bus)
         self.wait_until_whole()
 
