@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -22,21 +23,21 @@ def redis_uri(redis_cluster: Cluster) -> str:
 
 
 async def test_wake_ups_streams_signals_and_calls_work_over_the_nodes(installation: Any, until: Any) -> None:
-    # With so long a poll interval, only a wake-up starts a run within a second.
+    # With so long a poll interval, only a wake-up starts a run within some seconds.
     host = await installation.host(workers=1, poll_seconds=20, lease_seconds=30)
     client = host.client
     thread_id = (await client.threads.create())["thread_id"]
     followed = asyncio.create_task(_followed(client, thread_id))
     await asyncio.sleep(0)
 
-    assert await _seconds(client.runs.wait(thread_id, "echo", input={"text": "woken"})) < 2
+    assert await _seconds(client.runs.wait(thread_id, "echo", input={"text": "woken"})) < 5
     # Their keys are at different nodes.
     streamed = await asyncio.gather(*(_streamed(client) for _ in range(8)))
     assert streamed == [(list(range(_STEPS + 1)), 0)] * 8
     run = await client.runs.create(thread_id, "echo", input={"text": "slow"}, context={"delay": 60})
     await until(lambda: installation.run(run["run_id"])["status"] == "running", what="the run works")
-    assert await _seconds(client.runs.cancel(thread_id, run["run_id"], wait=True)) < 2
-    assert await _seconds(client.threads.update_state(thread_id, {"text": "called"}, as_node="echo")) < 2
+    assert await _seconds(client.runs.cancel(thread_id, run["run_id"], wait=True)) < 5
+    assert await _seconds(client.threads.update_state(thread_id, {"text": "called"}, as_node="echo")) < 5
     async with asyncio.timeout(10):
         assert "echo: woken" in await followed
 
@@ -45,7 +46,7 @@ async def test_a_lost_node_loses_no_run(
     redis_cluster: Cluster, redis_prefix: str, installation: Any, until: Any
 ) -> None:
     """Runs wait, stream and work in the background while the node with the wake-ups is killed and comes back."""
-    host = await installation.host(workers=1)
+    host = await installation.host(workers=1, poll_seconds=4)
     client = host.client
     threads = [await client.threads.create() for _ in range(6)]
     waits = [asyncio.create_task(client.runs.wait(None, "counter", **_REQUEST)) for _ in range(10)]
@@ -66,19 +67,21 @@ async def test_a_lost_node_loses_no_run(
             assert installation.run(run["run_id"])["attempt"] == 1
 
     async def woken() -> bool:
-        return await _seconds(client.runs.wait(None, "echo", input={"text": "woken"})) < 0.7
+        return await _seconds(client.runs.wait(None, "echo", input={"text": "woken"})) < 2
 
     await until(woken, what="wake-ups arrive again")
     assert await _streamed(client) == (list(range(_STEPS + 1)), 0)
+    assert "Traceback" not in host.log.read_text()
 
 
 async def _followed(client: Any, thread_id: str) -> str:
     """What the stream of a thread told until the text of its first run came."""
     told = ""
-    async for part in await client.threads.join_stream(thread_id):
-        told += str(part.data)
-        if "echo:" in told:
-            break
+    async with aclosing(await client.threads.join_stream(thread_id)) as parts:
+        async for part in parts:
+            told += str(part.data)
+            if "echo:" in told:
+                break
     return told
 
 
