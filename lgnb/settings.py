@@ -20,6 +20,10 @@ Isolation = Literal["auto", "always", "never"]
 LogFormat = Literal["text", "json"]
 Ownership = Literal["auto", "always", "never"]
 
+_REDIS_SCHEMES = (
+    *("redis://", "rediss://", "unix://"),
+    *("redis+sentinel://", "rediss+sentinel://", "redis+cluster://", "rediss+cluster://"),
+)
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
@@ -50,7 +54,10 @@ class Settings:
         None, "Postgres to use instead of the embedded one.", also=("DATABASE_URI", "POSTGRES_URI"), secret=True
     )
     redis_uri: str | None = _setting(
-        None, "Redis or Valkey to use instead of the embedded one.", also=("REDIS_URI",), secret=True
+        None,
+        "Redis or Valkey to use instead of the embedded one; also redis+sentinel:// and redis+cluster://.",
+        also=("REDIS_URI",),
+        secret=True,
     )
     redis_key_prefix: str = _setting(
         "lgnb",
@@ -226,8 +233,8 @@ class Settings:
             raise SettingsError(f"There is no file {self.config}; give the path of your langgraph.json.")
         if self.postgres_uri and not self.postgres_uri.startswith(("postgres://", "postgresql://")):
             raise SettingsError("postgres_uri must begin with postgresql://.")
-        if self.redis_uri and not self.redis_uri.startswith(("redis://", "rediss://", "unix://")):
-            raise SettingsError("redis_uri must begin with redis://, rediss:// or unix://.")
+        if self.redis_uri and not self.redis_uri.startswith(_REDIS_SCHEMES):
+            raise SettingsError(f"redis_uri must begin with {', '.join(_REDIS_SCHEMES[:-1])} or {_REDIS_SCHEMES[-1]}.")
         if self.api_url and not self.api_url.startswith(("http://", "https://")):
             raise SettingsError("api_url must begin with http:// or https://.")
 

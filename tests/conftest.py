@@ -17,8 +17,8 @@ from urllib.parse import urlsplit, urlunsplit
 import api_coverage
 import psycopg
 import pytest
-import redis
 from psycopg import sql
+from redis_topologies import Cluster, client_of
 
 from lgnb.db.migrate import migrate
 from lgnb.settings import Settings
@@ -158,6 +158,14 @@ def redis_uri(servers: tuple[str, str]) -> str:
 
 
 @pytest.fixture(scope="session")
+def redis_cluster(make_data_dir: Callable[[], Path]) -> Iterator[Cluster]:
+    """A Redis Cluster of three nodes; who kills one starts it again."""
+    cluster = Cluster(make_data_dir())
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
 def migrated_template(postgres_uri: str) -> Iterator[str]:
     """Name of a database with the newest schema, to clone."""
     name = f"lgnb_template_{uuid.uuid4().hex}"
@@ -189,7 +197,7 @@ def redis_prefix(redis_uri: str) -> Iterator[str]:
     """First part of this test's keys. They are deleted after it, and each must have had an expiry by then."""
     prefix = f"test-{uuid.uuid4().hex}"
     yield prefix
-    with redis.Redis.from_url(redis_uri) as connection:
+    with client_of(redis_uri) as connection:
         keys = list(connection.scan_iter(f"{prefix}*"))
         immortal = [key.decode() for key in keys if connection.ttl(key) == -1]
         if keys:

@@ -154,7 +154,7 @@ class LgnbServer(ExtensionApp):
         queue = Queue(redis_uri, prefix=settings.redis_key_prefix)
         self._stack.push_async_callback(queue.close)
         try:
-            await queue.refuse_cluster()
+            await queue.refuse_other_kind()
         except QueueUnavailable as error:
             # Redis only carries speed: runs are accepted and executed without it, and it may come back.
             self.log.warning("%s Runs start by polling until then.", error)

@@ -142,7 +142,7 @@ class Bells:
                 await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
-        async with self._redis.pubsub() as pubsub:
+        async with self._redis.subscription() as pubsub:
             # A first channel opens the connection, so that listening works before anybody subscribes.
             await pubsub.subscribe(f"{self._keys.prefix}:bells", *self._listeners)
             self._pubsub = pubsub

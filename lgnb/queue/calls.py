@@ -17,6 +17,7 @@ from ..errors import WorkerUnavailable
 from .connection import Queue, translated
 
 _KEPT_SECONDS = 60
+_MOST_WAITING = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Reply:
 
 class Calls:
     def __init__(self, queue: Queue) -> None:
-        self._redis = queue.redis
+        self._push = queue.push_script
         self._patient = queue.patient
         self._keys = queue.keys
 
@@ -59,10 +60,7 @@ class Calls:
             {"call_id": call_id, "method": method, "params": params, "deadline": time.time() + timeout_seconds}
         )
         with translated():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.lpush(self._keys.calls(graph_id), body)
-                pipe.expire(self._keys.calls(graph_id), _KEPT_SECONDS)
-                await pipe.execute()
+            await self._push(keys=[self._keys.calls(graph_id)], args=[_MOST_WAITING, _KEPT_SECONDS, body])
             answer = await self._patient.blpop([self._keys.reply(call_id)], timeout=timeout_seconds)
         if answer is None:
             raise WorkerUnavailable(
@@ -91,7 +89,4 @@ class Calls:
 
     async def answer(self, call: Call, reply: Reply) -> None:
         with translated():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.rpush(self._keys.reply(call.call_id), orjson.dumps(reply))
-                pipe.expire(self._keys.reply(call.call_id), _KEPT_SECONDS)
-                await pipe.execute()
+            await self._push(keys=[self._keys.reply(call.call_id)], args=[1, _KEPT_SECONDS, orjson.dumps(reply)])

@@ -8,16 +8,20 @@ from contextlib import contextmanager
 from importlib import resources
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+from redis.exceptions import RedisClusterException, RedisError
 
 from ..errors import QueueUnavailable, SettingsError
+from .address import EXAMPLES, Kind, parse
+from .clients import client, kind_of
 from .keys import Keys
 
 # A Redis that stands still is as good as none; nobody waits longer for what is only speed.
 _REPLY_SECONDS = 2.0
+_WHO: dict[Kind, str] = {
+    "standalone": "a Redis that stands alone",
+    "sentinel": "a Sentinel",
+    "cluster": "a node of a Redis Cluster",
+}
 
 
 @contextmanager
@@ -33,7 +37,7 @@ def translated() -> Generator[None]:
         yield
         if task and task.cancelling() > cancelled_before:
             raise asyncio.CancelledError
-    except (RedisError, OSError) as error:
+    except (RedisError, RedisClusterException, OSError) as error:
         if task and task.cancelling() > cancelled_before:
             raise asyncio.CancelledError from error
         raise QueueUnavailable(f"Redis does not answer ({type(error).__name__}); try again shortly.") from error
@@ -54,31 +58,18 @@ class Queue:
 
     def __init__(self, uri: str, *, prefix: str, max_connections: int = 256) -> None:
         self.keys = Keys(prefix)
+        self._address = parse(uri)
         # Any: redis-py types every reply as a union of what it may be with and without decoding.
-        self.redis: Any = self._client(uri, max_connections=max_connections, reply_seconds=_REPLY_SECONDS)
+        self.redis: Any = self._client(reply_seconds=_REPLY_SECONDS, max_connections=max_connections)
         # For commands that wait for something to happen, and for subscriptions: their silence is no failure.
-        self.patient: Any = self._client(uri, max_connections=max_connections, reply_seconds=None)
+        self.patient: Any = self._client(reply_seconds=None, max_connections=max_connections)
         self.append_events_script: Any = self._script("append_events")
         self.append_protocol_script: Any = self._script("append_protocol")
         self.append_update_script: Any = self._script("append_update")
+        self.push_script: Any = self._script("push")
 
-    def _client(self, uri: str, *, max_connections: int, reply_seconds: float | None) -> Redis:
-        # A peer that vanished without a word is noticed by the system, where there is a network in between.
-        network: dict[str, Any] = {} if uri.startswith("unix:") else {"socket_keepalive": True}
-        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
-            uri,
-            max_connections=max_connections,
-            timeout=5,
-            # Shown by CLIENT LIST.
-            client_name=self.keys.prefix,
-            socket_timeout=reply_seconds,
-            socket_connect_timeout=2,
-            health_check_interval=15,
-            # A lost connection is told to the caller at once: each has its own way to go on.
-            retry=Retry(NoBackoff(), 1),
-            **network,
-        )
-        return Redis.from_pool(pool)
+    def _client(self, **more: Any) -> Any:
+        return client(self._address, client_name=self.keys.prefix, **more)
 
     def _script(self, name: str) -> Any:
         text = resources.files("lgnb.queue").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
@@ -89,33 +80,33 @@ class Queue:
         with translated():
             await self.redis.ping()
 
-    async def refuse_cluster(self) -> None:
-        """Check that this Redis is of a kind that works.
+    async def facts(self) -> dict[str, dict[str, Any]]:
+        """What INFO tells, of each node that holds data by its place in a Cluster, under "" otherwise."""
+        with translated():
+            return await self.redis.facts()
+
+    async def refuse_other_kind(self) -> None:
+        """Check that who answers is of the kind that the URI names.
 
         Raises:
-            SettingsError: it is a node of a Cluster, and most keys belong to nodes that nobody would ask.
-            QueueUnavailable: Redis does not answer.
+            SettingsError: it is not, and most commands would fail.
+            QueueUnavailable: nobody answers.
         """
         with translated():
-            facts = await self.redis.info("cluster")
-        if facts.get("cluster_enabled"):
-            raise SettingsError(
-                "LGNB_REDIS_URI names a node of a Redis Cluster, which is not supported; "
-                "name a Redis or Valkey that is not clustered."
-            )
+            kind = await kind_of(self._address, reply_seconds=_REPLY_SECONDS)
+        if kind != self._address.kind:
+            raise SettingsError(f"LGNB_REDIS_URI names {_WHO[kind]}; write it as {EXAMPLES[kind]}")
 
     async def close(self) -> None:
         """Close every connection; safe to call twice."""
-        await self.redis.aclose()
-        await self.patient.aclose()
-
-    def stats(self) -> dict[str, Any]:
-        pool = self.redis.connection_pool
-        return {"max_connections": pool.max_connections}
+        await self.redis.disconnect()
+        await self.patient.disconnect()
 
     def pool_stats(self) -> dict[str, int]:
         """How many connections are open for commands and for subscriptions, and how many of them are in use."""
-        pools = [self.redis.connection_pool, self.patient.connection_pool]
-        in_use = sum(len(pool._in_use_connections) for pool in pools)
-        idle = sum(len(pool._available_connections) for pool in pools)
-        return {"pool_max": sum(pool.max_connections for pool in pools), "pool_size": in_use + idle, "in_use": in_use}
+        sizes = [self.redis.pool_size, self.patient.pool_size]
+        return {
+            "pool_max": sum(size.most for size in sizes),
+            "pool_size": sum(size.opened for size in sizes),
+            "in_use": sum(size.in_use for size in sizes),
+        }

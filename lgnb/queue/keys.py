@@ -15,8 +15,8 @@
 | reply:{call} | list | the worker that answers | 60 s |
 
 Channels (pub/sub, nothing is kept): run:{run} and thread:{thread} ring when events were appended, signals
-carries cancel wishes, news what happened to runs and threads. The keys of one run, and those of one thread, share a
-hash tag, so that a script may touch them together on a cluster.
+carries cancel wishes, news what happened to runs and threads. Keys that one command names share a hash tag, because
+in a Cluster they must be at one node: those of one run, those of one thread, all wake-ups, all calls.
 """
 
 from __future__ import annotations

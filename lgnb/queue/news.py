@@ -76,7 +76,7 @@ class NewsChannel:
     async def _listen(self, heard: Callable[[News], None]) -> None:
         while True:
             try:
-                async with self._patient.pubsub(ignore_subscribe_messages=True) as pubsub:
+                async with self._patient.subscription(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(self._channel)
                     while True:
                         message = await pubsub.get_message(timeout=None)

@@ -44,7 +44,7 @@ class Signals:
         lost = False
         while True:
             try:
-                async with self._patient.pubsub(ignore_subscribe_messages=True) as pubsub:
+                async with self._patient.subscription(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(self._channel)
                     lost = False
                     while True:

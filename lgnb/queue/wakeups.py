@@ -17,7 +17,7 @@ _TOKEN_SECONDS = 60
 
 class WakeUps:
     def __init__(self, queue: Queue) -> None:
-        self._redis = queue.redis
+        self._push = queue.push_script
         self._patient = queue.patient
         self._keys = queue.keys
         self._rings = Gathering(self._ring_together)
@@ -28,13 +28,9 @@ class WakeUps:
 
     async def _ring_together(self, graph_ids: Sequence[str]) -> list[None]:
         with translated():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for graph_id, count in Counter(graph_ids).items():
-                    key = self._keys.wake(graph_id)
-                    pipe.lpush(key, *[b"1"] * count)
-                    pipe.ltrim(key, 0, _MOST_TOKENS - 1)
-                    pipe.expire(key, _TOKEN_SECONDS)
-                await pipe.execute()
+            for graph_id, count in Counter(graph_ids).items():
+                tokens = [b"1"] * count
+                await self._push(keys=[self._keys.wake(graph_id)], args=[_MOST_TOKENS, _TOKEN_SECONDS, *tokens])
         return [None for _ in graph_ids]
 
     async def wait(self, graph_ids: Sequence[str], *, timeout_seconds: float) -> bool:

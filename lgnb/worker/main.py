@@ -63,7 +63,7 @@ async def _run(settings: Settings) -> int:
         queue = Queue(redis_uri, prefix=settings.redis_key_prefix)
         stack.push_async_callback(queue.close)
         with contextlib.suppress(QueueUnavailable):
-            await queue.refuse_cluster()
+            await queue.refuse_other_kind()
         resources = await build_resources(
             database=database, queue=queue, settings=settings, configuration=configuration
         )

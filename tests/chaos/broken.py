@@ -39,7 +39,14 @@ def no_fence() -> None:
 
     Leases._finish_quietly = finish_late  # pyright: ignore[reportPrivateUsage]
     Worker._compare = lambda self, rows, asked=None: None  # pyright: ignore[reportPrivateUsage]
-    Worker._lose = lambda self: self._spawn(self._begin_lease_again())  # pyright: ignore[reportPrivateUsage]
+
+    def lose(self: Worker) -> None:
+        if (heartbeat := self._heartbeat) is not None:  # pyright: ignore[reportPrivateUsage]
+            heartbeat.abandon()
+            self._heartbeat = None
+            self._spawn(self._begin_lease_again())  # pyright: ignore[reportPrivateUsage]
+
+    Worker._lose = lose  # pyright: ignore[reportPrivateUsage]
 
 
 def early_end() -> None:

@@ -16,6 +16,8 @@ _IN_FLIGHT = ("pending", "running")
 _MOST_TAKE_OVER_SECONDS = 10.0
 # How long after a fault a run may still be found to be lost.
 _AFTERMATH_SECONDS = 8.0
+# What stands between every worker and its lease. All else harms the lease of the process it is done to, or nobody's.
+_HARM_EVERY_LEASE = frozenset({"crash postgres", "hold postgres", "cut connections"})
 
 
 @dataclass(kw_only=True)
@@ -213,9 +215,9 @@ def _waiting_callers_are_told(calls: Iterable[Call], by_run: Mapping[str, list[C
 
 
 def _leases_hold_in_calm(evidence: Evidence) -> Iterable[str]:
-    """Nobody loses a run while nothing happens to the servers, whatever its graph does."""
+    """Nobody loses a run unless something happens to Postgres or to that worker, whatever its graph does."""
     for change in evidence.changes:
-        if change.swept and not _disturbed(change.at, evidence.history.faults):
+        if change.swept and not any(_may_cost_the_lease(fault, change) for fault in evidence.history.faults):
             yield f"Run {change.run_id} was taken from its worker in attempt {change.attempt}, for no reason."
 
 
@@ -268,5 +270,7 @@ def _final_status(changes: Sequence[Change]) -> str | None:
     return "deleted" if changes[-1].change == "delete" else changes[-1].status
 
 
-def _disturbed(at: float, faults: Iterable[Fault]) -> bool:
-    return any(fault.begun <= at <= fault.ended + _AFTERMATH_SECONDS for fault in faults)
+def _may_cost_the_lease(fault: Fault, change: Change) -> bool:
+    """Whether the worker that `change` took the run from could have lost its lease by this fault."""
+    concerned = fault.name in _HARM_EVERY_LEASE or (fault.pid is not None and fault.pid == change.pid)
+    return concerned and fault.begun <= change.at <= fault.ended + _AFTERMATH_SECONDS

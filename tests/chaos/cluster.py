@@ -106,7 +106,9 @@ class Member:
 class Cluster:
     """Two hosts and some workers. `rows` looks past the proxies."""
 
-    def __init__(self, directory: Path, servers: EmbeddedServers, *, workers: int, broken: str | None) -> None:
+    def __init__(
+        self, directory: Path, servers: EmbeddedServers, *, workers: int, broken: str | None, calm: bool
+    ) -> None:
         self.directory = directory
         self.book = directory / "book"
         self.book.mkdir()
@@ -125,7 +127,8 @@ class Cluster:
             "LGNB_CONFIG": str(HERE / "langgraph.json"),
             "LGNB_LEASE_SECONDS": str(LEASE_SECONDS),
             "LGNB_POLL_SECONDS": str(POLL_SECONDS),
-            "LGNB_MAX_ATTEMPTS": "50",
+            # No run is to end because it was there whenever something happened.
+            "LGNB_MAX_ATTEMPTS": "3" if calm else "50",
             "LGNB_DRAIN_SECONDS": "2",
             "LGNB_JOBS": "20",
             "LGNB_POSTGRES_POOL_SIZE": "8",
@@ -204,8 +207,8 @@ class Cluster:
 
 
 @asynccontextmanager
-async def running_cluster(*, workers: int, broken: str | None) -> AsyncGenerator[Cluster]:
-    """A cluster on data of its own, all of which is gone afterwards."""
+async def running_cluster(*, workers: int, broken: str | None, calm: bool) -> AsyncGenerator[Cluster]:
+    """A cluster on data of its own, all of which is gone afterwards; with `calm`, nothing will be done to it."""
     with tempfile.TemporaryDirectory(prefix="lgnb-chaos-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o711)  # as root, Postgres runs as another user
@@ -213,7 +216,7 @@ async def running_cluster(*, workers: int, broken: str | None) -> AsyncGenerator
         data_dir.mkdir(mode=0o711)
         servers = await embedded.acquire(data_dir)
         try:
-            cluster = Cluster(directory, servers, workers=workers, broken=broken)
+            cluster = Cluster(directory, servers, workers=workers, broken=broken, calm=calm)
             try:
                 await cluster.start()
                 yield cluster

@@ -27,18 +27,20 @@ from .workload import Client, shared_threads
 _SETTLE_SECONDS = 60.0
 
 
-async def drive(*, seconds: float, seed: int, clients: int, workers: int, broken: str | None) -> tuple[Report, History]:
-    """One run of chaos from an empty database to the verdict."""
+async def drive(
+    *, seconds: float, seed: int, clients: int, workers: int, broken: str | None, calm: bool
+) -> tuple[Report, History]:
+    """One run of chaos from an empty database to the verdict; with `calm`, nothing is done to the servers."""
     history = History(seed=seed)
     over = asyncio.Event()
-    async with running_cluster(workers=workers, broken=broken) as cluster:
+    async with running_cluster(workers=workers, broken=broken, calm=calm) as cluster:
         shared = await shared_threads(cluster, 4)
         asking = [
             asyncio.create_task(Client(cluster, history, seed=seed + number, shared=shared).work(over))
             for number in range(clients)
         ]
         faults = Faults(cluster, history, seed=seed, calm_seconds=(2.0, 5.0))
-        harming = asyncio.create_task(faults.work(over))
+        harming = asyncio.create_task(over.wait() if calm else faults.work(over))
         await asyncio.wait({harming, *asking}, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
         over.set()
         await asyncio.gather(harming, *asking)
@@ -94,12 +96,20 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--broken", choices=sorted(BROKEN), help="break one promise, to see whether it is noticed")
+    parser.add_argument("--calm", action="store_true", help="do nothing to the servers")
     parser.add_argument("--history", type=Path, help="where to write all that was seen, as JSON")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
     print(f"seed {seed}, {given.minutes:g} minutes, {given.clients} clients, {given.workers} workers", flush=True)
     report, history = asyncio.run(
-        drive(seconds=given.minutes * 60, seed=seed, clients=given.clients, workers=given.workers, broken=given.broken)
+        drive(
+            seconds=given.minutes * 60,
+            seed=seed,
+            clients=given.clients,
+            workers=given.workers,
+            broken=given.broken,
+            calm=given.calm,
+        )
     )
     if given.history:
         given.history.write_text(json.dumps(history.as_json(), indent=1))

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import redis
+from redis_topologies import Cluster
 
 from lgnb.cli.doctor import examine
 from lgnb.cli.findings import Finding
@@ -25,7 +23,6 @@ from lgnb.cli.migration import migrate_database
 from lgnb.cli.postgres_findings import examine_postgres
 from lgnb.cli.redis_findings import findings_of
 from lgnb.db.health import HealthRepository, ServerHealth
-from lgnb.embedded.binaries import valkey_server
 from lgnb.settings import Settings
 
 
@@ -244,7 +241,7 @@ async def test_servers_that_are_too_old_are_told(settings: Settings, monkeypatch
         ({"maxmemory": 100, "maxmemory_policy": "allkeys-lru"}, "maxmemory-policy noeviction"),
         ({"maxmemory": 2**30, "maxmemory_policy": "noeviction", "used_memory": 2**30 - 1}, "LGNB_STREAM_TTL_SECONDS"),
         ({"role": "slave"}, "Name the primary"),
-        ({"cluster_enabled": 1}, "not clustered"),
+        ({"cluster_state": "fail"}, "redis-cli --cluster check"),
     ],
 )
 def test_a_redis_that_loses_or_refuses_what_it_is_given_is_told(facts: dict[str, Any], words: str) -> None:
@@ -253,37 +250,36 @@ def test_a_redis_that_loses_or_refuses_what_it_is_given_is_told(facts: dict[str,
     assert words in found
 
 
-@pytest.fixture
-def cluster_uri(tmp_path: Path) -> Iterator[str]:
-    """A Valkey that is a node of a cluster, with nobody else in it."""
-    path = tmp_path / "valkey.sock"
-    command = [str(valkey_server()), "--port", "0", "--unixsocket", str(path), "--cluster-enabled", "yes", "--save", ""]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        # The port of the bus must be named where there is no port for clients; nothing speaks to it here.
-        command += ["--bind", "127.0.0.1", "--cluster-port", str(probe.getsockname()[1]), "--dir", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert process.poll() is None, "Valkey did not start as a node of a cluster"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    yield f"unix://{path}"
-    process.terminate()
-    process.wait()
+async def test_every_node_of_a_cluster_is_examined(settings: Settings, redis_cluster: Cluster) -> None:
+    findings = await examine(settings.with_values(redis_uri=redis_cluster.uri))
+
+    assert not problems(findings)
+    for node in redis_cluster.nodes:
+        assert any(f"Redis at {node.place} answers" in finding.text for finding in findings)
 
 
-async def test_a_node_of_a_cluster_is_noticed_on_a_real_one(settings: Settings, cluster_uri: str) -> None:
-    (found,) = problems(await examine(settings.with_values(redis_uri=cluster_uri)))
+async def test_a_node_that_does_not_answer_is_told(settings: Settings, redis_cluster: Cluster) -> None:
+    node = redis_cluster.nodes[2]
+    with redis_cluster.without(node):
+        found = "\n".join(problems(await examine(settings.with_values(redis_uri=redis_cluster.uri))))
 
-    assert "node of a Cluster" in found
+    assert f"Redis at {node.place} does not answer" in found
+
+
+async def test_a_redis_of_another_kind_than_its_address_says_is_told(
+    settings: Settings, redis_cluster: Cluster
+) -> None:
+    (found,) = problems(await examine(settings.with_values(redis_uri=f"redis://{redis_cluster.nodes[0].place}")))
+
+    assert "names a node of a Redis Cluster; write it as redis+cluster://" in found
 
 
 @pytest.mark.parametrize(("command", "code"), [(("serve", "--port", "0", "--workers", "0"), 1), (("worker",), 2)])
-def test_nothing_starts_with_a_node_of_a_cluster(
-    cluster_uri: str, database_uri: str, data_dir: Path, command: tuple[str, ...], code: int
+def test_nothing_starts_with_a_redis_of_another_kind_than_its_address_says(
+    redis_cluster: Cluster, database_uri: str, data_dir: Path, command: tuple[str, ...], code: int
 ) -> None:
-    places = {"LGNB_POSTGRES_URI": database_uri, "LGNB_REDIS_URI": cluster_uri, "LGNB_DATA_DIR": str(data_dir)}
+    redis_uri = f"redis://{redis_cluster.nodes[0].place}"
+    places = {"LGNB_POSTGRES_URI": database_uri, "LGNB_REDIS_URI": redis_uri, "LGNB_DATA_DIR": str(data_dir)}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "lgnb", *command],
         cwd=data_dir,
@@ -294,7 +290,7 @@ def test_nothing_starts_with_a_node_of_a_cluster(
         check=False,
     )
 
-    assert "names a node of a Redis Cluster, which is not supported" in done.stdout.decode()
+    assert "names a node of a Redis Cluster; write it as redis+cluster://" in done.stdout.decode()
     assert done.returncode == code
 
 

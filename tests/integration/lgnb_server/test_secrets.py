@@ -112,8 +112,15 @@ async def test_a_postgres_that_is_away_is_told_without_its_password(uri: str, ca
     assert "hunter2" not in f"{refused.value}{caplog.text}{Settings(postgres_uri=uri)!r}"
 
 
-async def test_a_redis_that_is_away_is_told_without_its_password(caplog: pytest.LogCaptureFixture) -> None:
-    uri = "redis://:hunter2@127.0.0.1:1/0"
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "redis://:hunter2@127.0.0.1:1/0",
+        "redis+cluster://:hunter2@127.0.0.1:1,127.0.0.1:2",
+        "redis+sentinel://:hunter2@127.0.0.1:1/main?sentinel_password=hunter2",
+    ],
+)
+async def test_a_redis_that_is_away_is_told_without_its_password(uri: str, caplog: pytest.LogCaptureFixture) -> None:
     queue = Queue(uri, prefix="x")
 
     with pytest.raises(QueueUnavailable) as refused:

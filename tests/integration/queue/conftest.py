@@ -1,4 +1,4 @@
-"""A connection to a real Redis, with keys of each test's own."""
+"""A connection to a real Redis, alone or a Cluster, with keys of each test's own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import pytest
 
 from lgnb.queue import Queue
 from lgnb.queue.events import EventLog
+
+
+@pytest.fixture(params=["alone", "cluster"])
+def redis_uri(request: pytest.FixtureRequest) -> str:
+    """Each test meets both kinds."""
+    if request.param == "cluster":
+        return request.getfixturevalue("redis_cluster").uri
+    return request.getfixturevalue("servers")[1]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 import pytest
+from redis_topologies import servers_of
 
 from lgnb.queue import Queue
 from lgnb.queue import bells as bells_module
@@ -51,14 +52,16 @@ async def test_a_bell_of_another_run_is_silent(bells: Bells, events: EventLog) -
 
 
 async def test_a_lost_connection_rings_and_is_made_again(
-    bells: Bells, queue: Queue, events: EventLog, until: Callable[..., Awaitable[None]]
+    bells: Bells, events: EventLog, until: Callable[..., Awaitable[None]], redis_uri: str, redis_prefix: str
 ) -> None:
     """Nobody knows what was missed meanwhile, so everybody looks."""
     run_id = uuid4()
     async with bells.listening(run_id) as bell:
-        for client in await queue.redis.client_list(_type="pubsub"):
-            if client["name"] == queue.keys.prefix:
-                await queue.redis.client_kill_filter(_id=client["id"])
+        with servers_of(redis_uri) as servers:
+            for server in servers:
+                for client in server.client_list(_type="pubsub"):
+                    if client["name"] == redis_prefix:
+                        server.client_kill_filter(_id=client["id"])
         assert await bell.wait(timeout_seconds=2)
         await until(lambda: bells.connected, what="the bells are connected again")
         while await bell.wait(timeout_seconds=0.1):

@@ -65,8 +65,8 @@ async def test_an_end_from_outside_is_appended_whatever_was_written_before(event
     assert [one.event for one in await events.read(run_id, after="0")] == ["values", "values", END]
 
 
-async def test_a_redis_that_is_not_there_is_told_as_such(redis_prefix: str) -> None:
-    queue = Queue("unix:///nowhere/redis.sock", prefix=redis_prefix)
+async def test_a_redis_that_is_not_there_is_told_as_such() -> None:
+    queue = Queue("unix:///nowhere/redis.sock", prefix="nowhere")
 
     with pytest.raises(QueueUnavailable):
         await EventLog(queue, ttl_seconds=60).append(uuid4(), thread_id=uuid4(), attempt=1, events=_batch(1))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from uuid import uuid4
+from functools import partial
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -16,10 +17,11 @@ from lgnb.worker.publisher import Publisher
 
 @pytest.fixture
 def make_publisher(events: EventLog) -> Callable[..., Publisher]:
-    def make(run_id: object, *, attempt: int = 1, log: EventLog = events) -> Publisher:
-        return Publisher(log, run_id=run_id, thread_id=uuid4(), attempt=attempt, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
+    return partial(_publisher, events)
 
-    return make
+
+def _publisher(log: EventLog, run_id: UUID, *, attempt: int = 1) -> Publisher:
+    return Publisher(log, run_id=run_id, thread_id=uuid4(), attempt=attempt, loop=asyncio.get_running_loop())
 
 
 async def test_events_of_another_thread_arrive_in_order(
@@ -68,10 +70,10 @@ async def test_an_outdated_attempt_is_not_heard(events: EventLog, make_publisher
     assert [one.data for one in await events.read(run_id, after="0")] == [b"new"]
 
 
-async def test_a_run_ends_although_redis_is_away(redis_prefix: str, make_publisher: Callable[..., Publisher]) -> None:
+async def test_a_run_ends_although_redis_is_away() -> None:
     """It gives up after some seconds: readers then see the end in Postgres."""
-    queue = Queue("unix:///nowhere/redis.sock", prefix=redis_prefix)
-    publisher = make_publisher(uuid4(), log=EventLog(queue, ttl_seconds=60))
+    queue = Queue("unix:///nowhere/redis.sock", prefix="nowhere")
+    publisher = _publisher(EventLog(queue, ttl_seconds=60), uuid4())
 
     publisher.publish("values", b"1")
     async with asyncio.timeout(15):

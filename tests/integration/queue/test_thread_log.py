@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,13 +11,6 @@ import pytest
 from lgnb.models.protocol import ProtocolEvent
 from lgnb.queue import Queue
 from lgnb.queue.thread_log import OUTSIDE, ThreadLog
-
-
-@pytest.fixture
-async def queue(redis_uri: str, redis_prefix: str) -> AsyncIterator[Queue]:
-    queue = Queue(redis_uri, prefix=redis_prefix)
-    yield queue
-    await queue.close()
 
 
 @pytest.fixture

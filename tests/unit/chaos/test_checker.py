@@ -95,13 +95,33 @@ def test_a_waiting_caller_is_told_the_whole() -> None:
     assert "was told [1] instead of [1, 2]" in _only(call={"operation": "wait", "told": [1]})
 
 
-def test_a_lease_is_lost_only_for_a_reason() -> None:
-    swept = _change("update", "running", "pending", attempt=1, swept=True)
-    again = _change("update", "pending", "running", attempt=2)
-    changes = [*_life()[:2], swept, again, _change("update", "running", "success", attempt=2)]
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(name="stall a worker", begun=95.0, ended=99.0, pid=7),
+        Fault(name="kill a worker", begun=95.0, ended=99.0, pid=7),
+        Fault(name="hold postgres", begun=90.0, ended=93.0),
+        Fault(name="cut connections", begun=100.0, ended=101.0),
+    ],
+    ids=lambda fault: fault.name,
+)
+def test_a_lease_may_be_lost_for_a_reason(fault: Fault) -> None:
+    assert _violations(changes=_taken_over(from_pid=7), faults=[fault]) == []
 
-    assert "for no reason" in _only(changes=changes)
-    assert _violations(changes=changes, faults=[Fault(name="stall a worker", begun=95.0, ended=99.0)]) == []
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [],
+        [Fault(name="stall a worker", begun=95.0, ended=99.0, pid=8)],
+        [Fault(name="kill redis", begun=95.0, ended=99.0), Fault(name="kill a host", begun=98.0, ended=101.0)],
+        [Fault(name="hold postgres", begun=80.0, ended=85.0)],
+        [Fault(name="stall a worker", begun=101.0, ended=103.0, pid=7)],
+    ],
+    ids=["nothing happened", "another one stalled", "nothing that matters to it", "long ago", "only later"],
+)
+def test_a_lease_is_not_lost_for_no_reason(faults: list[Fault]) -> None:
+    assert "for no reason" in _only(changes=_taken_over(from_pid=7), faults=faults)
 
 
 def test_an_answer_reaches_the_question_it_was_given_for() -> None:
@@ -130,6 +150,16 @@ def _life() -> list[Change]:
         _change("insert", None, "pending", attempt=0),
         _change("update", "pending", "running", attempt=1),
         _change("update", "running", "success", attempt=1),
+    ]
+
+
+def _taken_over(*, from_pid: int) -> list[Change]:
+    """A run whose first worker lost it, and whose second one finished it."""
+    return [
+        *_life()[:2],
+        _change("update", "running", "pending", attempt=1, swept=True, pid=from_pid),
+        _change("update", "pending", "running", attempt=2),
+        _change("update", "running", "success", attempt=2),
     ]
 
 
