@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from .errors import NotReady
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -16,7 +18,8 @@ _MOST_AT_ONCE = 32
 class Gathering(Generic[T, R]):
     """Awaits one answer per item; all calls come from one event loop.
 
-    When a group fails each of its items is tried alone, so that one bad item spoils no other.
+    When a group fails each of its items is tried alone, so that one bad item spoils no other; but not when a server
+    does not answer, since that is nobody's fault and would take each of them as long.
     """
 
     def __init__(self, do: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
@@ -43,7 +46,7 @@ class Gathering(Generic[T, R]):
         try:
             answers = await self._do([item for item, _ in group])
         except BaseException as error:
-            if len(group) > 1 and isinstance(error, Exception):
+            if len(group) > 1 and isinstance(error, Exception) and not isinstance(error, NotReady):
                 for one in group:
                     await self._answer([one])
                 return
