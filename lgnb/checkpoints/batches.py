@@ -11,7 +11,8 @@ import asyncio
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from psycopg.errors import UniqueViolation
@@ -24,6 +25,7 @@ from ..models.checkpoints import Fence, NewCheckpoint, NewTasks, NewWrites, Save
 
 _MOST_SAVES = 200
 _MOST_BYTES = 1 << 20
+_GATHER_SECONDS = 0.003
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 
@@ -48,6 +50,8 @@ class SaveBatches:
         self._given: deque[_Given] = deque()
         self._sender: asyncio.Task[None] | None = None
         self._is_roused = False
+        self._is_awaited = False
+        self._awaited = asyncio.Event()
 
     def line(self, fence: Fence | None) -> SaveLine:
         return SaveLine(self, fence)
@@ -57,22 +61,45 @@ class SaveBatches:
         self._given.append(_Given(save, line, time.monotonic()))
         if not self._is_roused:
             self._is_roused = True
-            try:
-                (self._database.loop or asyncio.get_running_loop()).call_soon_threadsafe(self._rouse)
-            except RuntimeError as error:
-                raise DatabaseUnavailable("The process stops.") from error
+            self._call_soon(self._rouse)
+
+    def hurry(self) -> None:
+        """Somebody waits for what was given until now, so nothing more shall gather."""
+        if not self._is_awaited:
+            self._is_awaited = True
+            self._call_soon(self._awaited.set)
+
+    def _call_soon(self, call: Callable[[], None]) -> None:
+        try:
+            (self._database.loop or asyncio.get_running_loop()).call_soon_threadsafe(call)
+        except RuntimeError as error:
+            raise DatabaseUnavailable("The process stops.") from error
 
     def _rouse(self) -> None:
         self._is_roused = False
-        if self._sender is None:
+        if self._sender is None and self._given:
             self._sender = asyncio.create_task(self._send(), name="lgnb-saves")
 
     async def _send(self) -> None:
         try:
-            while batch := self._next_batch():
-                await self._write(batch)
+            while self._given:
+                await self._gather()
+                # Whoever waits now waits for what is in this batch, or asks again for haste.
+                self._is_awaited = len(self._given) > _MOST_SAVES
+                await self._write(self._next_batch())
         finally:
             self._sender = None
+
+    async def _gather(self) -> None:
+        """While nobody waits, let a graph that is quick get ahead: several supersteps are saved as fast as one."""
+        if self._is_awaited or len(self._given) >= _MOST_SAVES:
+            return
+        self._awaited.clear()
+        if self._is_awaited:  # asked for by another thread just now
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GATHER_SECONDS):
+                await self._awaited.wait()
 
     def _next_batch(self) -> list[_Given]:
         batch: list[_Given] = []
@@ -163,6 +190,7 @@ class SaveLine:
             if future is not None:
                 self._waiting.append(future)
         if future is not None:
+            self._batches.hurry()
             await future
         if self.error is not None:
             raise self.error
