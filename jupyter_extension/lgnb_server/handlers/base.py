@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import re
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -40,6 +39,7 @@ from ..callers import KEY_USER_NAME, caller_of
 from ..configurables import configurables_of, picked
 from ..cors import answer_headers, preflight
 from ..host import Host
+from ..hub import token_of_server
 from ..keys import authorization_secret, same_secret
 from ..refusals import refusal
 from ..route import MOUNT, UUID_PARAMETERS, Route
@@ -231,7 +231,7 @@ class LgnbHandler(APIHandler):
         if any(self.host.keys.accept(candidate) for candidate in candidates) or (
             api_key and token and same_secret(api_key, token)
         ):
-            hub_token = os.environ.get("JUPYTERHUB_API_TOKEN", "")
+            hub_token = token_of_server()
             if hub_token and names_users(self.identity_provider):
                 # The Hub says whose server this is, and what its authorizer wants to know of him.
                 self.request.headers["Authorization"] = f"token {hub_token}"
@@ -260,7 +260,12 @@ class LgnbHandler(APIHandler):
         if not hasattr(self, "_jupyter_current_user"):
             return  # Tornado asks before the user is known; prepare() asks again
         if not self.logged_in:
-            raise HTTPError(401, _NO_CREDENTIALS)
+            # A Hub asks before it says whose cookie this is.
+            try:
+                super().check_xsrf_cookie()
+            except HTTPError:
+                raise HTTPError(401, _NO_CREDENTIALS) from None
+            return
         if self.host.module is not None:
             # What a module accepts may be a cookie, which a browser sends along from any page.
             if not self.check_origin():

@@ -1,0 +1,112 @@
+"""Under a JupyterHub: whose server this is, and what makes a server the service of all its users."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from jupyter_server.serverapp import ServerApp
+
+from lgnb.errors import SettingsError
+
+# Parts of Jupyter that give who reaches them the files and programs of the account that the server runs as.
+_OF_ONE_ACCOUNT = frozenset(("contents", "files", "kernels", "nbconvert", "sessions", "view"))
+
+
+def is_under_hub() -> bool:
+    """Whether a JupyterHub knows this server."""
+    return "JUPYTERHUB_API_TOKEN" in os.environ
+
+
+def is_service() -> bool:
+    """Whether this server is one service for all users of the Hub."""
+    return bool(os.environ.get("JUPYTERHUB_SERVICE_NAME"))
+
+
+def user_of_server() -> str:
+    """The user for whom alone the Hub started this server, or nothing."""
+    # For a service that the Hub starts, the variable names an account of the system.
+    return "" if is_service() else os.environ.get("JUPYTERHUB_USER", "")
+
+
+def token_of_server() -> str:
+    """The token by which the Hub knows the user for whom it started this server, or nothing."""
+    return os.environ.get("JUPYTERHUB_API_TOKEN", "") if user_of_server() else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubService:
+    """How `lgnb serve` runs as a service."""
+
+    name: str
+    host: str
+    port: int
+    base_url: str
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> HubService | None:
+        """What the Hub, or the operator of a service that it does not start, says in variables.
+
+        Raises:
+            SettingsError: something is missing, or jupyterhub is not installed.
+        """
+        name = environment.get("JUPYTERHUB_SERVICE_NAME", "")
+        if not name:
+            return None
+        for variable in ("JUPYTERHUB_API_TOKEN", "JUPYTERHUB_API_URL"):
+            if not environment.get(variable):
+                raise SettingsError(f"This is the service {name!r} of a JupyterHub, but {variable} is not set.")
+        url = urlsplit(environment.get("JUPYTERHUB_SERVICE_URL", ""))
+        prefix = environment.get("JUPYTERHUB_SERVICE_PREFIX", "")
+        if not (url.hostname and url.port and prefix):
+            raise SettingsError(
+                f"The service {name!r} has no address: give it a url such as http://127.0.0.1:10101 in "
+                "c.JupyterHub.services; where the Hub does not start it, also set JUPYTERHUB_SERVICE_URL and "
+                "JUPYTERHUB_SERVICE_PREFIX."
+            )
+        if url.scheme != "http":
+            raise SettingsError(
+                f"The url of the service {name!r} must begin with http://; internal_ssl is not supported."
+            )
+        try:
+            import jupyterhub.singleuser.extension  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        except ImportError:
+            raise SettingsError(
+                f"The service {name!r} needs the package jupyterhub in the Hub's version: "
+                "pip install 'jupyter-lgnb[hub]'."
+            ) from None
+        return cls(name=name, host=url.hostname, port=url.port, base_url=prefix)
+
+    def config(self) -> dict[str, Any]:
+        """What a server is configured with: the Hub says who calls, and who may."""
+        return {
+            "ServerApp": {
+                "base_url": self.base_url,
+                "identity_provider_class": "jupyterhub.singleuser.extension.JupyterHubIdentityProvider",
+                # The Hub's proxy passes the name on that the browser knows, and says how it was reached.
+                "allow_remote_access": True,
+                "trust_xheaders": True,
+            },
+            "HubOAuth": {"oauth_client_id": os.environ.get("JUPYTERHUB_CLIENT_ID") or f"service-{self.name}"},
+        }
+
+
+def refuse_what_opens_a_service(server: ServerApp) -> None:
+    """Make sure that nobody gets past the owners on a server of all users.
+
+    Raises:
+        SettingsError: users would be able to run code or read files as the account of the service.
+    """
+    if not is_service():
+        return
+    served = sorted(_OF_ONE_ACCOUNT.intersection(server.default_services))
+    if server.web_app.settings.get("terminals_available"):
+        served.append("terminals")
+    if served:
+        raise SettingsError(
+            f"This Jupyter server is a service for all users of a JupyterHub and serves {', '.join(served)}: each of "
+            "them could run code as its account, and so read everybody's work. Let the service run `lgnb serve`."
+        )
