@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,8 +13,9 @@ from jupyter_server.serverapp import ServerApp
 
 from lgnb.errors import SettingsError
 
-# Parts of Jupyter that give who reaches them the files and programs of the account that the server runs as.
-_OF_ONE_ACCOUNT = frozenset(("contents", "files", "kernels", "nbconvert", "sessions", "view"))
+# All of Jupyter that a service may serve. The rest gives whoever reaches it the files, programs and settings of the account
+# that the server runs as.
+_OF_ALL_USERS = frozenset(("api", "auth", "security"))
 
 
 def is_under_hub() -> bool:
@@ -94,6 +96,26 @@ class HubService:
         }
 
 
+def claim_data_dir(directory: Path) -> None:
+    """Keep a data directory for the user of this server, since its rows are not kept apart from anybody's.
+
+    Raises:
+        SettingsError: it is another user's.
+    """
+    mark, user = directory / "jupyterhub-user", user_of_server()
+    try:
+        with mark.open("x", encoding="utf-8") as file:
+            file.write(user)
+    except FileExistsError:
+        owner = mark.read_text(encoding="utf-8")
+        if owner != user:
+            raise SettingsError(
+                f"The data in {directory} is {owner}'s, and this server is {user}'s: give each user a directory of his "
+                f"own with LGNB_DATA_DIR, or keep them apart in one with LGNB_OWNERSHIP=always. If {owner} is only the "
+                f"old name of {user}, delete {mark}."
+            ) from None
+
+
 def refuse_what_opens_a_service(server: ServerApp) -> None:
     """Make sure that nobody gets past the owners on a server of all users.
 
@@ -102,7 +124,7 @@ def refuse_what_opens_a_service(server: ServerApp) -> None:
     """
     if not is_service():
         return
-    served = sorted(_OF_ONE_ACCOUNT.intersection(server.default_services))
+    served = sorted(set(server.default_services) - _OF_ALL_USERS)
     if server.web_app.settings.get("terminals_available"):
         served.append("terminals")
     if served:

@@ -13,7 +13,7 @@ from lgnb.errors import AccessDenied, SettingsError
 from lgnb.models.access import Condition, ResourceName
 from lgnb.models.identity import Caller
 from lgnb.resources.assistants import SYSTEM_METADATA
-from lgnb.settings import Ownership, Settings
+from lgnb.settings import Settings
 
 from ..hub import is_service, is_under_hub, user_of_server
 
@@ -27,11 +27,11 @@ _NOBODY = (
 )
 
 
-def keeps_owners(ownership: Ownership) -> bool:
-    """Whether owners are kept apart; by default where a JupyterHub says who somebody is."""
-    if ownership == "auto":
-        return is_under_hub()
-    return ownership == "always"
+def keeps_owners(settings: Settings) -> bool:
+    """Whether owners are kept apart; by default where a JupyterHub says who somebody is and several could meet."""
+    if settings.ownership == "auto":
+        return is_under_hub() and not (user_of_server() and settings.postgres_uri is None)
+    return settings.ownership == "always"
 
 
 def names_users(provider: IdentityProvider) -> bool:
