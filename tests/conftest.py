@@ -76,8 +76,9 @@ def _missing(marker: str) -> str | None:
     if marker == "node":
         if find_node() is None:
             return "there is no Node on this machine"
-        if not Path(__file__).with_name("js").joinpath("node_modules", "@langchain").is_dir():
-            return "the JavaScript SDK is not installed: npm ci --prefix tests/js"
+        installed = Path(__file__).with_name("js") / "node_modules"
+        if not all((installed / name).is_dir() for name in ("@langchain", "configurable-http-proxy")):
+            return "the packages of tests/js are not installed: npm ci --prefix tests/js"
     if marker == "chromium" and find_chromium() is None:
         return "there is no Chromium on this machine"
     return None

@@ -142,7 +142,7 @@ class LgnbServer(ExtensionApp):
         if not (postgres_uri and redis_uri):
             pair = await embedded.acquire(settings.data_dir)
             self._stack.push_async_callback(pair.release)
-            if not postgres_uri and user_of_server() and settings.ownership == "auto" and self.host.module is None:
+            if not postgres_uri and user_of_server() and settings.ownership != "never" and self.host.module is None:
                 claim_data_dir(settings.data_dir)
             postgres_uri, redis_uri = postgres_uri or pair.postgres_uri, redis_uri or pair.redis_uri
 

@@ -13,8 +13,8 @@ from jupyter_server.serverapp import ServerApp
 
 from lgnb.errors import SettingsError
 
-# All of Jupyter that a service may serve. The rest gives whoever reaches it the files, programs and settings of the account
-# that the server runs as.
+# All of Jupyter that a service may serve. The rest gives whoever reaches it the files, programs and settings of the
+# account that the server runs as.
 _OF_ALL_USERS = frozenset(("api", "auth", "security"))
 
 
@@ -97,7 +97,7 @@ class HubService:
 
 
 def claim_data_dir(directory: Path) -> None:
-    """Keep a data directory for the user of this server, since its rows are not kept apart from anybody's.
+    """Keep a data directory for the user of this server, whose workers execute whatever is in it.
 
     Raises:
         SettingsError: it is another user's.
@@ -111,8 +111,7 @@ def claim_data_dir(directory: Path) -> None:
         if owner != user:
             raise SettingsError(
                 f"The data in {directory} is {owner}'s, and this server is {user}'s: give each user a directory of his "
-                f"own with LGNB_DATA_DIR, or keep them apart in one with LGNB_OWNERSHIP=always. If {owner} is only the "
-                f"old name of {user}, delete {mark}."
+                f"own with LGNB_DATA_DIR. If {owner} is only the old name of {user}, delete {mark}."
             ) from None
 
 
@@ -124,10 +123,8 @@ def refuse_what_opens_a_service(server: ServerApp) -> None:
     """
     if not is_service():
         return
-    served = sorted(set(server.default_services) - _OF_ALL_USERS)
-    if server.web_app.settings.get("terminals_available"):
-        served.append("terminals")
-    if served:
+    terminals = ("terminals",) if server.web_app.settings.get("terminals_available") else ()
+    if served := sorted({*server.default_services, *terminals} - _OF_ALL_USERS):
         raise SettingsError(
             f"This Jupyter server is a service for all users of a JupyterHub and serves {', '.join(served)}: each of "
             "them could run code as its account, and so read everybody's work. Let the service run `lgnb serve`."

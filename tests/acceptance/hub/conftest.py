@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -154,21 +154,23 @@ def hub(make_data_dir: Callable[[], Path], database_of_module: str, redis_uri: s
         )
     hub = Hub(process, home, f"http://127.0.0.1:{port}{_BASE}", tokens)
     try:
-        _open(hub)
+        _open(hub, hub_port)
         yield hub
     finally:
         _stop(process)
 
 
-def _open(hub: Hub) -> None:
-    hub.until(lambda: hub.api("GET", "/").status_code == 200, "the Hub answers")
+def _open(hub: Hub, hub_port: int) -> None:
+    # The proxy leads to the Hub only when the service has started; the servers can start meanwhile.
+    direct = replace(hub, root=f"http://127.0.0.1:{hub_port}{_BASE}")
+    hub.until(lambda: direct.api("GET", "/").status_code == 200, "the Hub answers")
     for name in PEOPLE:
-        hub.api("POST", f"/users/{name}")  # some are there already
-        hub.tokens[name] = hub.api("POST", f"/users/{name}/tokens", json={}).raise_for_status().json()["token"]
+        direct.api("POST", f"/users/{name}")  # some are there already
+        hub.tokens[name] = direct.api("POST", f"/users/{name}/tokens", json={}).raise_for_status().json()["token"]
     for name in WITH_SERVERS:
-        hub.api("POST", f"/users/{name}/server").raise_for_status()
+        direct.api("POST", f"/users/{name}/server").raise_for_status()
     for name in WITH_SERVERS:
-        hub.until(lambda name=name: _is_ready(hub, name), f"the server of {name} is ready")
+        hub.until(lambda name=name: _is_ready(direct, name), f"the server of {name} is ready")
     for root in (hub.service, *(hub.server(name) for name in WITH_SERVERS)):
         ok = f"{root}/ok"
         hub.until(lambda ok=ok: httpx.get(ok, timeout=30, trust_env=False).status_code == 200, f"{ok} answers")
@@ -180,15 +182,19 @@ def _is_ready(hub: Hub, name: str) -> bool:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    # The Hub stops its servers, services and proxy; what it should leave is ended here.
-    children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    process.send_signal(signal.SIGTERM)
+    # The Hub stops its services, then its servers; told directly, all stop at once. What should be left is ended here.
+    alive = process.poll() is None
+    children = psutil.Process(process.pid).children() if alive else []
+    everyone = psutil.Process(process.pid).children(recursive=True) if alive else []
+    for one in (process, *children):
+        with suppress(psutil.NoSuchProcess):
+            one.send_signal(signal.SIGTERM)
     try:
         process.wait(timeout=60)
     finally:
-        for child in (process, *psutil.wait_procs(children, timeout=10)[1]):
+        for one in (process, *psutil.wait_procs(everyone, timeout=10)[1]):
             with suppress(psutil.NoSuchProcess):
-                child.kill()
+                one.kill()
 
 
 def _free_ports(number: int) -> list[int]:

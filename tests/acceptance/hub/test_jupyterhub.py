@@ -147,28 +147,33 @@ async def test_the_service_serves_nothing_of_jupyter_that_is_not_everybodys(hub:
     assert (await http.get(f"{root}/api/me", headers=headers)).json()["identity"]["username"] == "alice"
 
 
-_WHO = """
+_RUN_IT = """
 import lgnb
 run = lgnb.run("sums", {})
 print(run.values["who"], lgnb.server().url)
 """
+_FORGET_THE_SERVICE = "import os; del os.environ['LGNB_URL'], os.environ['LGNB_API_KEY']"
+# As in a kernel that the server did not start itself.
+_LOOK_AGAIN = """
+os.environ["JPY_PARENT_PID"] = "0"
+from langgraph_sdk import get_sync_client
+from lgnb.client.discovery import find_server
+found = find_server().server
+print(get_sync_client(url=found.url, api_key=found.api_key).threads.create()["metadata"]["owner"], found.url)
+"""
 
 
 async def test_a_kernel_calls_as_the_user_of_its_server(hub: Any) -> None:
-    """By what the spawner says it finds the service; without, its own server, and without its runtime file, too."""
-    forget = "import os; del os.environ['LGNB_URL'], os.environ['LGNB_API_KEY']"
-    strange = "os.environ['JPY_PARENT_PID'] = '0'"
+    """What the spawner says leads it to the service; without, it finds its own server, also by the Hub's variables."""
 
-    def ask(name: str, *before: str) -> list[str]:
-        return hub.in_a_kernel_of(name, *before, "%load_ext lgnb", _WHO).split()
+    async def told(name: str, *cells: str) -> list[str]:
+        return (await asyncio.to_thread(hub.in_a_kernel_of, name, *cells)).split()
 
-    service = urlsplit(hub.service).path
-    for name in ("alice", "bob"):
-        who, url = await asyncio.to_thread(ask, name)
-        assert (who, urlsplit(url).path) == (name, service)
-    for before in ((forget,), (forget, strange)):
-        who, url = await asyncio.to_thread(ask, "alice", *before)
-        assert (who, urlsplit(url).path) == ("alice", urlsplit(hub.server("alice")).path)
+    who, where = await told("bob", _RUN_IT)
+    assert (who, urlsplit(where).path) == ("bob", urlsplit(hub.service).path)
+    who, where, owner, again = await told("alice", _FORGET_THE_SERVICE, _RUN_IT, _LOOK_AGAIN)
+    assert (who, urlsplit(where).path) == ("alice", urlsplit(hub.server("alice")).path)
+    assert (owner, again) == ("alice", where)
 
 
 async def test_a_server_with_a_database_of_its_own_serves_live_graphs(hub: Any) -> None:
@@ -206,13 +211,21 @@ async def test_pages_of_the_service_show_each_what_is_his(hub: Any, chromium: st
         try:
             for name, other in (("alice", "bob"), ("bob", "alice")):
                 page = await (await browser.new_context()).new_page()
+                answers: list[tuple[int, str]] = []
+                page.on("response", lambda answer, answers=answers: answers.append((answer.status, answer.url)))
                 await page.goto(f"{hub.service}/studio")
                 await page.fill("input[name=username]", name)
                 await page.fill("input[name=password]", "any")
                 await page.click("input[type=submit]")
+                await page.wait_for_url(f"{hub.service}/studio")
+                answers.clear()
                 for address in (f"{hub.service}/studio", f"{hub.server(name)}/studio"):
                     await page.goto(f"{address}#/assistants")
                     await page.get_by_text(f"the agent of {name}").first.wait_for(state="attached", timeout=20_000)
                     assert f"the agent of {other}" not in await page.content()
+                # News of everybody are for nobody here.
+                refused = {urlsplit(url).path.rsplit("/", 1)[1] for status, url in answers if status >= 400}
+                assert refused <= {"changes", "favicon.ico"}
+                assert 401 not in [status for status, _ in answers]
         finally:
             await browser.close()

@@ -1,0 +1,75 @@
+"""Under a JupyterHub, what would let users cross is refused at the start, and the reason is told to whoever asks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+_OF_A_SERVICE = {
+    "JUPYTERHUB_SERVICE_NAME": "agents",
+    "JUPYTERHUB_SERVICE_URL": "http://127.0.0.1:10101",
+    "JUPYTERHUB_SERVICE_PREFIX": "/services/agents/",
+    "JUPYTERHUB_API_TOKEN": "t",
+    "JUPYTERHUB_API_URL": "http://127.0.0.1:8081/hub/api",
+}
+
+
+class TestAWholeJupyterServerAsAService:
+    @pytest.fixture(autouse=True)
+    def _as_a_service(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in _OF_A_SERVICE.items():
+            monkeypatch.setenv(name, value)
+
+    async def test_does_not_serve_the_api(self, jupyter: Any) -> None:
+        answer = await jupyter.api.post("/threads/search", json={})
+
+        assert answer.status_code == 503
+        assert "each of them could run code as its account" in answer.json()["detail"]
+
+
+class TestTheServerOfOneUserOnADatabaseOfMany:
+    @pytest.fixture(autouse=True)
+    def _of_alice(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "t")
+        monkeypatch.setenv("JUPYTERHUB_USER", "alice")
+
+    @pytest.fixture
+    def lgnb_config(self, lgnb_config: dict[str, Any], request: pytest.FixtureRequest) -> dict[str, Any]:
+        return lgnb_config | {"workers": request.param}
+
+    @pytest.mark.parametrize("lgnb_config", [1], indirect=True)
+    async def test_starts_no_workers(self, jupyter: Any) -> None:
+        answer = await jupyter.api.post("/threads/search", json={})
+
+        assert answer.status_code == 503
+        assert "Set LGNB_WORKERS=0 and run `lgnb worker` apart" in answer.json()["detail"]
+
+    @pytest.mark.parametrize("lgnb_config", [0], indirect=True)
+    async def test_owns_what_its_own_key_makes(self, jupyter: Any) -> None:
+        assert (await jupyter.api.post("/threads", json={})).json()["metadata"] == {"owner": "alice"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"LGNB_TOKEN": "one-for-all"}, "is opened by the tokens of its users; leave out --token and LGNB_TOKEN"),
+        ({"JUPYTERHUB_SERVICE_PREFIX": ""}, "has no address: give it a url"),
+    ],
+)
+def test_a_service_that_cannot_be_one_says_why_and_ends(changes: dict[str, str], reason: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "lgnb", "serve"],
+        env=os.environ | _OF_A_SERVICE | changes,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert reason in ended.stderr
+    assert "Traceback" not in ended.stderr
