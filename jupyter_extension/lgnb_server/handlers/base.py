@@ -125,7 +125,7 @@ class LgnbHandler(APIHandler):
             await self._admit()
         elif self.host.module is None:
             self._accept_key()
-        await super().prepare()
+        await self._let_jupyter_prepare()
         if self._finished or self.request.method == "OPTIONS":
             return
         if not is_public:
@@ -144,6 +144,16 @@ class LgnbHandler(APIHandler):
         if len(self.request.body) > self.host.settings.max_body_bytes:
             raise HTTPError(413, f"The body is larger than {self.host.settings.max_body_bytes} bytes.")
         self._read_ids()
+
+    async def _let_jupyter_prepare(self) -> None:
+        try:
+            await super().prepare()
+        except HTTPError as error:
+            if error.status_code < 500:
+                raise
+            # Only who says who somebody is fails here: a Hub, for one, and with its address.
+            logger.error("Request %s: %s", self.request_id, error)
+            raise NotReady("Nobody can say at the moment who calls; the server's log has the reason.") from error
 
     async def _admit(self) -> None:
         """Find out who calls: from the operator's auth module, or else by a key; what is left is Jupyter's."""

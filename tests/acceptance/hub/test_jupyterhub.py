@@ -126,6 +126,14 @@ async def test_a_graph_works_for_whoever_called_it_and_both_ways_lead_to_the_sam
                 assert (await there.threads.get_state(thread))["values"] == {"who": name}
 
 
+async def test_what_an_agent_says_of_its_address_is_what_the_proxy_serves(hub: Any, http: httpx.AsyncClient) -> None:
+    for root in (hub.service, hub.server("alice")):
+        headers = {"x-api-key": hub.tokens["alice"]}
+        [row, *_] = (await http.post(f"{root}/assistants/search", json={"graph_id": GRAPH}, headers=headers)).json()
+        card = (await http.get(f"{root}/a2a/{row['assistant_id']}", headers=headers)).json()
+        assert card["url"] == f"{root}/a2a/{row['assistant_id']}"
+
+
 async def test_the_service_serves_nothing_of_jupyter_that_is_not_everybodys(hub: Any, http: httpx.AsyncClient) -> None:
     root, headers = hub.service.removesuffix("/lgnb"), {"Authorization": f"token {hub.tokens['alice']}"}
 

@@ -8,6 +8,8 @@ import sys
 from typing import Any
 
 import pytest
+from jupyter_server.auth import IdentityProvider, User
+from tornado.web import HTTPError
 
 _OF_A_SERVICE = {
     "JUPYTERHUB_SERVICE_NAME": "agents",
@@ -73,3 +75,25 @@ def test_a_service_that_cannot_be_one_says_why_and_ends(changes: dict[str, str],
     assert (ended.returncode, ended.stdout) == (2, "")
     assert reason in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+class HubIsAway(IdentityProvider):
+    """What the Hub's own provider does when it cannot ask the Hub."""
+
+    async def get_user(self, handler: Any) -> User | None:
+        raise HTTPError(500, "Failed to connect to Hub API at 'http://10.0.0.7:8081/hub/api'.")
+
+
+class TestWhileTheHubIsAway:
+    @pytest.fixture
+    def jupyter_config(self) -> dict[str, Any]:
+        return {"ServerApp": {"identity_provider_class": HubIsAway}}
+
+    async def test_nobody_gets_in_and_the_answer_says_to_come_back_and_not_where_the_hub_is(
+        self, jupyter: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        answer = await jupyter.anonymous.post("/threads", json={}, headers={"Authorization": "token of-alice"})
+
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert "10.0.0.7" not in answer.text
+        assert "10.0.0.7" in caplog.text
