@@ -27,7 +27,7 @@ _HERE = Path(__file__).parent
 _TESTS = _HERE.parents[1]
 _PROXY = _TESTS / "js" / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
 _BASE = "/jupyter"
-_WAIT_SECONDS = 30.0
+_WAIT_SECONDS = 90.0
 _LOG_LINES = 60
 
 # Alice and bob may use the service, and so may the administrator; the guest only alice's server, carol nothing.

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from jupyterhub.services.service import Service
 from traitlets.config import Config
 
 told = json.loads(os.environ["LGNB_TEST_HUB"])
@@ -31,6 +32,7 @@ c.Authenticator.admin_users = {"admin"}
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = f"{told['home']}/{{username}}"
 c.Spawner.cmd = [sys.executable, "-P", "-m", "jupyterhub.singleuser"]
+c.Spawner.http_timeout = c.Spawner.start_timeout = 90
 c.Spawner.args = ["--allow-root"] if os.geteuid() == 0 else []
 
 
@@ -63,6 +65,8 @@ for service in c.JupyterHub.services:
     home = Path(told["home"], service["name"])
     home.mkdir()
     service["cwd"] = str(home)
+    if "timeout" in Service.class_trait_names():
+        service["timeout"] = 90
     service["environment"] |= {**places, "JUPYTER_RUNTIME_DIR": str(home), "LGNB_DATA_DIR": str(home)}
 c.JupyterHub.services += [
     {"name": "tests", "api_token": told["token"]},

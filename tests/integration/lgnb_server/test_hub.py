@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -97,3 +98,54 @@ class TestWhileTheHubIsAway:
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "10.0.0.7" not in answer.text
         assert "10.0.0.7" in caplog.text
+
+
+class OfTheHub(IdentityProvider):
+    """Knows a user and a service of the same name, by tokens that say which they are."""
+
+    async def get_user(self, handler: Any) -> User | None:
+        kind = self.get_token(handler)
+        if kind not in ("user", "service"):
+            return None
+        handler._token_authenticated = True
+        user = User("alice")
+        user.hub_user = {"name": "alice", "kind": kind}  # pyright: ignore[reportAttributeAccessIssue]
+        return user
+
+
+_APPLICATION = """
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+
+async def who(request):
+    return PlainTextResponse(request.user.identity)
+
+
+app = Starlette(routes=[Route("/who", who)])
+"""
+
+
+class TestAnApplicationOfTheOperator:
+    @pytest.fixture
+    def jupyter_config(self) -> dict[str, Any]:
+        return {"ServerApp": {"identity_provider_class": OfTheHub}}
+
+    @pytest.fixture
+    def lgnb_config(self, lgnb_config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+        project = tmp_path_factory.mktemp("project")
+        # A module of its own, since Python keeps what it has imported.
+        (project / "hub_web.py").write_text(_APPLICATION)
+        content = {"graphs": {"g": "g:g"}, "http": {"app": "./hub_web.py:app", "enable_custom_route_auth": True}}
+        (project / "langgraph.json").write_text(json.dumps(content))
+        return lgnb_config | {"langgraph_json": str(project / "langgraph.json"), "ownership": "always"}
+
+    async def test_knows_a_caller_by_the_name_under_which_he_owns(self, jupyter: Any) -> None:
+        async def ask(kind: str) -> tuple[int, str]:
+            answer = await jupyter.anonymous.get("/who", headers={"Authorization": f"token {kind}"})
+            return answer.status_code, answer.text
+
+        assert await ask("user") == (200, "alice")
+        assert await ask("service") == (200, "service:alice")
+        assert (await ask("nobody"))[0] == 401
