@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import psutil
@@ -27,12 +28,12 @@ _HERE = Path(__file__).parent
 _TESTS = _HERE.parents[1]
 _PROXY = _TESTS / "js" / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
 _BASE = "/jupyter"
-_WAIT_SECONDS = 90.0
+_WAIT_SECONDS = 60.0
 _LOG_LINES = 60
 
 # Alice and bob may use the service, and so may the administrator; the guest only alice's server, carol nothing.
-PEOPLE = ("alice", "bob", "carol", "dora", "guest", "admin")
-WITH_SERVERS = ("alice", "bob", "dora")
+PEOPLE = ("alice", "bob", "carol", "dora@home", "guest", "admin")
+WITH_SERVERS = ("alice", "bob", "dora@home")
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Hub:
 
     def server(self, name: str) -> str:
         """The root of the API of somebody's own server."""
-        return f"{self.root}/user/{name}/lgnb"
+        return f"{self.root}/user/{quote(name, safe='@')}/lgnb"
 
     def api(self, method: str, path: str, **given: Any) -> httpx.Response:
         """A request to the Hub itself by whoever administers it."""
@@ -78,7 +79,7 @@ class Hub:
 
     def in_a_kernel_of(self, name: str, *cells: str) -> str:
         """What cells print in a kernel on somebody's server."""
-        server, headers = f"{self.root}/user/{name}", {"Authorization": f"token {self.tokens[name]}"}
+        server, headers = f"{self.root}/user/{quote(name, safe='@')}", {"Authorization": f"token {self.tokens[name]}"}
         made = httpx.post(f"{server}/api/kernels", json={}, headers=headers, timeout=60, trust_env=False)
         made.raise_for_status()
         address = f"{server}/api/kernels/{made.json()['id']}"

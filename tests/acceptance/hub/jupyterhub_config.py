@@ -88,7 +88,7 @@ def of_those_who_share(name: str, value: Any) -> Any:
     """Dora's server has a database of its own; its graphs are all live ones."""
 
     def chosen(spawner: Any) -> str:
-        if spawner.user.name == "dora" and name != "LGNB_WORKERS":
+        if spawner.user.name == "dora@home" and name != "LGNB_WORKERS":
             return ""
         return value(spawner) if callable(value) else value
 

@@ -126,6 +126,14 @@ async def test_a_graph_works_for_whoever_called_it_and_both_ways_lead_to_the_sam
                 assert (await there.threads.get_state(thread))["values"] == {"who": name}
 
 
+async def test_pages_lead_to_the_login_of_the_hub_or_refuse(hub: Any, http: httpx.AsyncClient) -> None:
+    for root, without_access in ((hub.service, "carol"), (hub.server("alice"), "bob")):
+        stranger = await http.get(f"{root}/studio")
+        assert (stranger.status_code, "/hub/api/oauth2/authorize" in stranger.headers["location"]) == (302, True)
+        headers = {"Authorization": f"token {hub.tokens[without_access]}"}
+        assert (await http.get(f"{root}/studio", headers=headers)).status_code == 403
+
+
 async def test_what_an_agent_says_of_its_address_is_what_the_proxy_serves(hub: Any, http: httpx.AsyncClient) -> None:
     for root in (hub.service, hub.server("alice")):
         headers = {"x-api-key": hub.tokens["alice"]}
@@ -187,7 +195,7 @@ async def test_a_kernel_calls_as_the_user_of_its_server(hub: Any) -> None:
 async def test_a_server_with_a_database_of_its_own_serves_live_graphs(hub: Any) -> None:
     printed = await asyncio.to_thread(
         hub.in_a_kernel_of,
-        "dora",
+        "dora@home",
         "%load_ext lgnb",
         """
 from langgraph.graph import END, START, MessagesState, StateGraph
@@ -199,8 +207,8 @@ mine = mine.add_edge(START, "say").add_edge("say", END).compile()
     )
 
     assert "from my notebook" in printed
-    async with httpx.AsyncClient(base_url=hub.server("dora"), trust_env=False, timeout=30) as http:
-        headers = {"x-api-key": hub.tokens["dora"]}
+    async with httpx.AsyncClient(base_url=hub.server("dora@home"), trust_env=False, timeout=30) as http:
+        headers = {"x-api-key": hub.tokens["dora@home"]}
         assert len((await http.post("/threads/search", json={}, headers=headers)).json()) == 1
         assert (
             await http.post("/threads/search", json={}, headers={"x-api-key": hub.tokens["bob"]})
