@@ -57,6 +57,7 @@ class HeadlessServer(ServerApp):
 class HubServer(HeadlessServer):
     """The same for all users of a JupyterHub, so that none of them may stop it."""
 
+    is_for_all_users = True
     default_services = ("security", "api")
 
 

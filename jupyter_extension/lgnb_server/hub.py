@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from jupyter_server.serverapp import ServerApp
 
 from lgnb.errors import SettingsError
-
-# All of Jupyter that a service may serve. The rest gives whoever reaches it the files, programs and settings of the
-# account that the server runs as.
-_OF_ALL_USERS = frozenset(("api", "auth", "security"))
+from lgnb.settings import Settings
 
 
 def is_under_hub() -> bool:
@@ -96,13 +92,15 @@ class HubService:
         }
 
 
-def claim_data_dir(directory: Path) -> None:
-    """Keep a data directory for the user of this server, whose workers execute whatever is in it.
+def claim_data_dir(settings: Settings) -> None:
+    """Keep the embedded database for the user of this server, whose workers execute whatever is in it.
 
     Raises:
         SettingsError: it is another user's.
     """
-    mark, user = directory / "jupyterhub-user", user_of_server()
+    user, mark = user_of_server(), settings.data_dir / "jupyterhub-user"
+    if not user or settings.ownership == "never":
+        return
     try:
         with mark.open("x", encoding="utf-8") as file:
             file.write(user)
@@ -110,22 +108,20 @@ def claim_data_dir(directory: Path) -> None:
         owner = mark.read_text(encoding="utf-8")
         if owner != user:
             raise SettingsError(
-                f"The data in {directory} is {owner}'s, and this server is {user}'s: give each user a directory of his "
-                f"own with LGNB_DATA_DIR. If {owner} is only the old name of {user}, delete {mark}."
+                f"The data in {mark.parent} is {owner}'s, and this server is {user}'s: give each user a directory "
+                f"of his own with LGNB_DATA_DIR. If {owner} is only the old name of {user}, delete {mark}."
             ) from None
 
 
-def refuse_what_opens_a_service(server: ServerApp) -> None:
+def refuse_other_services(server: ServerApp) -> None:
     """Make sure that nobody gets past the owners on a server of all users.
 
     Raises:
-        SettingsError: users would be able to run code or read files as the account of the service.
+        SettingsError: it is a Jupyter server that may serve more than the API.
     """
-    if not is_service():
-        return
-    terminals = ("terminals",) if server.web_app.settings.get("terminals_available") else ()
-    if served := sorted({*server.default_services, *terminals} - _OF_ALL_USERS):
+    if is_service() and not getattr(server, "is_for_all_users", False):
         raise SettingsError(
-            f"This Jupyter server is a service for all users of a JupyterHub and serves {', '.join(served)}: each of "
-            "them could run code as its account, and so read everybody's work. Let the service run `lgnb serve`."
+            "This Jupyter server is a service for all users of a JupyterHub: with its kernels, terminals, files or "
+            "extensions each of them could run code as its account, and so read everybody's work. Let the service run "
+            "`lgnb serve`, which serves the API alone."
         )

@@ -39,7 +39,7 @@ def names_users(provider: IdentityProvider) -> bool:
     return type(provider).get_user is not IdentityProvider.get_user
 
 
-def refuse_what_owners_cannot_be_kept_with(settings: Settings, provider: IdentityProvider) -> None:
+def refuse_what_owners_cannot_be_kept_with(settings: Settings) -> None:
     """Say so at the start where owners would not be kept apart, or nobody could own anything.
 
     Raises:
@@ -50,11 +50,6 @@ def refuse_what_owners_cannot_be_kept_with(settings: Settings, provider: Identit
             f"This is the server of {user_of_server()} alone, and LGNB_POSTGRES_URI may be shared with others, whose "
             "runs its workers would execute. Set LGNB_WORKERS=0 and run `lgnb worker` apart from the users' servers; "
             "or, where nobody else uses the database, set LGNB_OWNERSHIP=never."
-        )
-    if is_service() and not names_users(provider):
-        raise SettingsError(
-            "This server is a service for all users of a JupyterHub, and does not ask the Hub who calls. "
-            "Let the service run `lgnb serve`."
         )
     if is_service() and settings.api_keys:
         raise SettingsError(

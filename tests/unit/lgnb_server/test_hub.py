@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from jupyter_server.serverapp import ServerApp
-from lgnb_server.headless import HubServer
+from lgnb_server.headless import HeadlessServer, HubServer
 from lgnb_server.hub import (
     HubService,
     claim_data_dir,
-    refuse_what_opens_a_service,
+    refuse_other_services,
     token_of_server,
     user_of_server,
 )
 
 from lgnb.errors import SettingsError
+from lgnb.settings import Settings
 
 _OF_A_SERVICE = {
     "JUPYTERHUB_SERVICE_NAME": "agents",
@@ -76,27 +75,23 @@ def test_a_service_without_the_package_of_the_hub_says_what_to_install(monkeypat
         HubService.of(_OF_A_SERVICE)
 
 
-def server(services: tuple[str, ...], **settings: Any) -> Any:
-    return SimpleNamespace(default_services=services, web_app=SimpleNamespace(settings=settings))
-
-
-def test_a_service_that_runs_code_or_reads_files_for_its_users_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = server(ServerApp.default_services)
-    refuse_what_opens_a_service(whole)  # it is no service
+def test_only_lgnb_serve_is_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_other_services(ServerApp())
 
     monkeypatch.setenv("JUPYTERHUB_SERVICE_NAME", "agents")
-    with pytest.raises(SettingsError, match=r"serves config, contents, .*kernels, .* Let the service run `lgnb serve`"):
-        refuse_what_opens_a_service(whole)
-    with pytest.raises(SettingsError, match="serves terminals"):
-        refuse_what_opens_a_service(server(HubServer.default_services, terminals_available=True))
-    refuse_what_opens_a_service(server(HubServer.default_services))
+    for server in (ServerApp(), HeadlessServer()):
+        with pytest.raises(SettingsError, match=r"run code as its account, .* Let the service run `lgnb serve`"):
+            refuse_other_services(server)
+    refuse_other_services(HubServer())
 
 
 @pytest.mark.usefixtures("of_alice")
 def test_a_data_directory_is_one_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    claim_data_dir(tmp_path)
-    claim_data_dir(tmp_path)
+    settings = Settings(data_dir=tmp_path)
+    claim_data_dir(settings)
+    claim_data_dir(settings)
 
     monkeypatch.setenv("JUPYTERHUB_USER", "bob")
     with pytest.raises(SettingsError, match="is alice's, and this server is bob's"):
-        claim_data_dir(tmp_path)
+        claim_data_dir(settings)
+    claim_data_dir(settings.with_values(ownership="never"))

@@ -57,19 +57,17 @@ def test_workers_of_one_user_do_not_start_on_a_database_of_several(monkeypatch: 
     shared = Settings(postgres_uri="postgresql://db/lgnb")
 
     with pytest.raises(SettingsError, match=r"the server of alice alone, .* Set LGNB_WORKERS=0"):
-        refuse_what_owners_cannot_be_kept_with(shared, Named())
-    refuse_what_owners_cannot_be_kept_with(shared.with_values(workers=0), Named())
-    refuse_what_owners_cannot_be_kept_with(Settings(), Named())
+        refuse_what_owners_cannot_be_kept_with(shared)
+    refuse_what_owners_cannot_be_kept_with(shared.with_values(workers=0))
+    refuse_what_owners_cannot_be_kept_with(Settings())
 
 
-def test_a_service_asks_the_hub_and_has_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_of_the_hub_has_no_keys_that_name_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTERHUB_SERVICE_NAME", "lgnb")
 
-    with pytest.raises(SettingsError, match="does not ask the Hub who calls"):
-        refuse_what_owners_cannot_be_kept_with(Settings(), IdentityProvider())
     with pytest.raises(SettingsError, match="LGNB_API_KEYS opens nothing"):
-        refuse_what_owners_cannot_be_kept_with(Settings(api_keys="k"), Named())
-    refuse_what_owners_cannot_be_kept_with(Settings(), Named())
+        refuse_what_owners_cannot_be_kept_with(Settings(api_keys="k"))
+    refuse_what_owners_cannot_be_kept_with(Settings())
 
 
 def test_a_user_with_a_name_owns_and_one_of_a_plain_token_does_not() -> None:
