@@ -142,8 +142,8 @@ class Settings:
 
     ownership: Ownership = _setting(
         "auto",
-        "Whether each user of the server reaches only what is his own: auto (under JupyterHub), always, never. "
-        "An auth module decides for itself.",
+        "Whether each user of the server reaches only what is his own: auto (under JupyterHub, unless the server is "
+        "one user's and has the embedded database), always, never. An auth module decides for itself.",
         choices=("auto", "always", "never"),
     )
     mount_prefix: str | None = _setting(

@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -75,8 +76,9 @@ def _missing(marker: str) -> str | None:
     if marker == "node":
         if find_node() is None:
             return "there is no Node on this machine"
-        if not Path(__file__).with_name("js").joinpath("node_modules", "@langchain").is_dir():
-            return "the JavaScript SDK is not installed: npm ci --prefix tests/js"
+        installed = Path(__file__).with_name("js") / "node_modules"
+        if not all((installed / name).is_dir() for name in ("@langchain", "configurable-http-proxy")):
+            return "the packages of tests/js are not installed: npm ci --prefix tests/js"
     if marker == "chromium" and find_chromium() is None:
         return "there is no Chromium on this machine"
     return None
@@ -183,13 +185,15 @@ def migrated_template(postgres_uri: str) -> Iterator[str]:
 @pytest.fixture
 def database_uri(postgres_uri: str, migrated_template: str) -> Iterator[str]:
     """A migrated, empty database of this test alone."""
-    name = f"lgnb_test_{uuid.uuid4().hex}"
-    clone = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-    _administer(postgres_uri, clone.format(sql.Identifier(name), sql.Identifier(migrated_template)))
-    try:
-        yield _with_database(postgres_uri, name)
-    finally:
-        _administer(postgres_uri, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with _clone(postgres_uri, migrated_template) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="module")
+def database_of_module(postgres_uri: str, migrated_template: str) -> Iterator[str]:
+    """The same for servers that all tests of a module share."""
+    with _clone(postgres_uri, migrated_template) as uri:
+        yield uri
 
 
 @pytest.fixture
@@ -203,6 +207,17 @@ def redis_prefix(redis_uri: str) -> Iterator[str]:
         if keys:
             connection.delete(*keys)
     assert not immortal, f"keys without expiry: {immortal}"
+
+
+@contextmanager
+def _clone(postgres_uri: str, template: str) -> Iterator[str]:
+    name = f"lgnb_test_{uuid.uuid4().hex}"
+    clone = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    _administer(postgres_uri, clone.format(sql.Identifier(name), sql.Identifier(template)))
+    try:
+        yield _with_database(postgres_uri, name)
+    finally:
+        _administer(postgres_uri, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _with_database(uri: str, name: str) -> str:

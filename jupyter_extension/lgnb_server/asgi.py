@@ -126,7 +126,7 @@ class _Admission(LongAnswerHandler):
     async def admit(self) -> None:
         """Ask for credentials, by the rules of every other route. Raises HTTPError."""
         await LgnbHandler.prepare(self)
-        self.admitted = self.told_caller or Caller(str(self.current_user.username))
+        self.admitted = self.told_caller or self.access.caller or Caller(str(self.current_user.username))
 
     def admission(self) -> dict[str, Any]:
         """Who was let in, as Starlette's own authentication would tell it in the scope; nothing if nobody asked."""

@@ -36,10 +36,11 @@ from lgnb.worker.supervisor import Supervisor
 from lgnb.worker.webhook_delivery import WebhookDelivery
 
 from .auth.module import load_auth
-from .auth.ownership import Owners, keeps_owners
+from .auth.ownership import Owners, keeps_owners, refuse_what_owners_cannot_be_kept_with
 from .auth.section import auth_section
 from .custom_app import CustomApp
 from .host import Host
+from .hub import claim_data_dir, refuse_other_services
 from .keys import Keys, configured_keys
 from .monitoring import Monitoring
 from .route import MOUNT
@@ -141,6 +142,8 @@ class LgnbServer(ExtensionApp):
         if not (postgres_uri and redis_uri):
             pair = await embedded.acquire(settings.data_dir)
             self._stack.push_async_callback(pair.release)
+            if not postgres_uri and self.host.module is None:
+                claim_data_dir(settings)
             postgres_uri, redis_uri = postgres_uri or pair.postgres_uri, redis_uri or pair.redis_uri
 
         database = Database(
@@ -196,13 +199,17 @@ class LgnbServer(ExtensionApp):
 
     def _load_auth(self, project: Project) -> None:
         """Know who may call before anything can be called; what cannot be loaded lets nobody in."""
+        assert self.serverapp is not None
+        refuse_other_services(self.serverapp)
         warnings: list[str] = []
         section = auth_section(project, warnings)
         for warning in warnings:
             self.log.warning("%s", warning)
         self.host.module = load_auth(section, project)
         if self.host.module is None:
-            self.host.owners = Owners() if keeps_owners(self.host.settings.ownership) else None
+            if keeps_owners(self.host.settings):
+                refuse_what_owners_cannot_be_kept_with(self.host.settings)
+                self.host.owners = Owners()
         elif not section.disable_studio_auth:
             self.log.warning(
                 "auth.disable_studio_auth is false: whoever sends the header x-auth-scheme: langsmith is let in "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 import signal
 import sys
 from dataclasses import dataclass
@@ -17,19 +19,23 @@ from lgnb.log_format import JsonFormatter
 from lgnb.settings import Settings
 
 from .extension import LgnbServer
+from .hub import HubService
 from .traits import trait_config
 
 _LOOK_SECONDS = 0.1
+_HOST, _PORT = "127.0.0.1", 8123
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where to serve, and the token that lets clients in; `generated` means that nobody knows it yet."""
+    """Where to serve, and the token that lets clients in; without one, a new one is made and told.
 
-    host: str
-    port: int
-    token: str
-    generated: bool
+    Where host or port are not given, a JupyterHub says what they are, or they are the usual ones.
+    """
+
+    host: str | None
+    port: int | None
+    token: str | None
 
 
 class HeadlessServer(ServerApp):
@@ -37,7 +43,7 @@ class HeadlessServer(ServerApp):
 
     name = "lgnb serve"
     # Whoever holds the token may call the API; kernels, files and terminals are not part of it.
-    default_services = ("auth", "security", "api", "shutdown")
+    default_services: tuple[str, ...] = ("auth", "security", "api", "shutdown")
 
     def load_config_file(self, suppress_errors: bool = True) -> None:
         """Nothing to load."""
@@ -48,39 +54,64 @@ class HeadlessServer(ServerApp):
         signal.signal(signal.SIGTERM, self._signal_stop)
 
 
+class HubServer(HeadlessServer):
+    """The same for all users of a JupyterHub, so that none of them may stop it."""
+
+    is_for_all_users = True
+    default_services = ("security", "api")
+
+
 def serve(address: Address, *, settings: dict[str, Any], reloads: bool = False) -> int:
     """Serve until stopped; the exit code is 1 when the start failed.
 
     Args:
         reloads: new workers take over when a file of the project changes.
         settings: fields of Settings that were given, the rest comes from the environment.
+
+    Raises:
+        SettingsError: this is to be a service of a JupyterHub, and cannot be one.
     """
-    config: dict[str, Any] = {
-        "ServerApp": {
-            "ip": address.host,
-            "port": address.port,
-            # Another port than the one that was asked for would be a surprise.
-            "port_retries": 0,
-            "open_browser": False,
-            "allow_root": True,
-            "jpserver_extensions": {"lgnb_server": True},
-            **_logging(settings),
-        },
-        "IdentityProvider": {"token": address.token},
-        "LgnbServer": {"stops_on_failure": True, "reloads": reloads, **_logging(settings)},
-        **trait_config(settings),
-    }
-    server = HeadlessServer.instance(config=Config(config))
+    service = HubService.of(os.environ)
+    token = _token(address, service)
+    config = Config(
+        {
+            "ServerApp": {
+                "ip": address.host or (service.host if service else _HOST),
+                "port": address.port if address.port is not None else (service.port if service else _PORT),
+                # Another port than the one that was asked for would be a surprise.
+                "port_retries": 0,
+                "open_browser": False,
+                "allow_root": True,
+                "jpserver_extensions": {"lgnb_server": True},
+                **_logging(settings),
+            },
+            "LgnbServer": {"stops_on_failure": True, "reloads": reloads, **_logging(settings)},
+            **trait_config(settings),
+        }
+    )
+    config.merge(Config(service.config() if service else {"IdentityProvider": {"token": token}}))
+    server = (HubServer if service else HeadlessServer).instance(config=config)
     server.no_browser_open_file = True
     ensure_dir_exists(server.runtime_dir, mode=0o700)
     server.initialize(argv=[], find_extensions=False)
     extension = _extension_of(server)
-    if address.generated:
+    if token and not address.token:
         server.io_loop.add_callback(  # pyright: ignore[reportUnknownMemberType]
-            _say_how_to_connect, extension, address.token
+            _say_how_to_connect, extension, token
         )
     server.start()
     return 1 if extension.failed else 0
+
+
+def _token(address: Address, service: HubService | None) -> str | None:
+    if service is None:
+        return address.token or secrets.token_urlsafe(24)
+    if address.token:
+        raise SettingsError(
+            f"The service {service.name!r} of a JupyterHub is opened by the tokens of its users; "
+            "leave out --token and LGNB_TOKEN."
+        )
+    return None
 
 
 def _logging(given: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import secrets
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -58,8 +57,7 @@ def _serve(parsed: argparse.Namespace, settings: Settings, given: dict[str, Any]
 
     token = parsed.token or os.environ.get("LGNB_TOKEN")
     watch_parent(grace_seconds=settings.drain_seconds + _STOP_SECONDS)
-    address = Address(host=parsed.host, port=parsed.port, token=token or secrets.token_urlsafe(24), generated=not token)
-    return serve(address, settings=given, reloads=parsed.reloads)
+    return serve(Address(host=parsed.host, port=parsed.port, token=token), settings=given, reloads=parsed.reloads)
 
 
 def _worker(parsed: argparse.Namespace, settings: Settings, given: dict[str, Any]) -> int:
@@ -94,12 +92,14 @@ def _parser() -> argparse.ArgumentParser:
     dev = _command(commands, "dev", _serve, "The same, and new workers take over when a file of the project changes.")
     for command in (serve, dev):
         command.set_defaults(reloads=command is dev)
-        command.add_argument("--host", default=_from_environment("LGNB_HOST", "127.0.0.1"), help="Where to listen.")
+        command.add_argument(
+            "--host", default=os.environ.get("LGNB_HOST"), help="Where to listen; by default 127.0.0.1."
+        )
         command.add_argument(
             "--port",
             type=_port,
-            default=_from_environment("LGNB_PORT", "8123"),
-            help="Port to listen on; 0 takes a free one.",
+            default=os.environ.get("LGNB_PORT") or None,
+            help="Port to listen on, by default 8123; 0 takes a free one.",
         )
         command.add_argument("--token", help="What clients send as x-api-key; by default a random one, or LGNB_TOKEN.")
     _command(commands, "worker", _worker, "Execute runs, on this or any other machine.")
@@ -128,10 +128,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(_WRONG_USE, f"{self.prog}: {message}. See {self.prog} --help.\n")
-
-
-def _from_environment(name: str, default: str) -> str:
-    return os.environ.get(name) or default
 
 
 def _port(text: str) -> int:

@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parents[2]
 _DOCUMENTS = sorted([*_ROOT.glob("*.md"), *_ROOT.glob("docs/*.md")])
 
 # Variables of kernels and of the tests, which are no settings of a host or worker.
-_OTHER_VARIABLES = {"LGNB_URL", "LGNB_API_KEY", "LGNB_LIVE"} | {
+_OTHER_VARIABLES = {"LGNB_URL", "LGNB_API_KEY", "LGNB_TOKEN", "LGNB_LIVE"} | {
     f"LGNB_TEST_{name}"
     for name in ("API_COVERAGE", "BINDER", "EXAMPLES", "NOTEBOOK_PASSES", "POSTGRES_URI", "REDIS_URI")
 }

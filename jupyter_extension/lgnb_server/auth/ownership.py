@@ -5,16 +5,17 @@ The same conditions and stamps that an auth module would give, for servers that 
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from jupyter_server.auth import IdentityProvider
 
-from lgnb.errors import AccessDenied
+from lgnb.errors import AccessDenied, SettingsError
 from lgnb.models.access import Condition, ResourceName
 from lgnb.models.identity import Caller
 from lgnb.resources.assistants import SYSTEM_METADATA
-from lgnb.settings import Ownership
+from lgnb.settings import Settings
+
+from ..hub import is_service, is_under_hub, user_of_server
 
 OWNER = "owner"
 """The key of metadata that holds the name."""
@@ -26,16 +27,35 @@ _NOBODY = (
 )
 
 
-def keeps_owners(ownership: Ownership) -> bool:
-    """Whether owners are kept apart; by default where a JupyterHub says who somebody is."""
-    if ownership == "auto":
-        return "JUPYTERHUB_API_TOKEN" in os.environ
-    return ownership == "always"
+def keeps_owners(settings: Settings) -> bool:
+    """Whether owners are kept apart; by default where a JupyterHub says who somebody is and several could meet."""
+    if settings.ownership == "auto":
+        return is_under_hub() and not (user_of_server() and settings.postgres_uri is None)
+    return settings.ownership == "always"
 
 
 def names_users(provider: IdentityProvider) -> bool:
     """Whether a provider knows its users; Jupyter's own make up a name for whoever has the token."""
     return type(provider).get_user is not IdentityProvider.get_user
+
+
+def refuse_what_owners_cannot_be_kept_with(settings: Settings) -> None:
+    """Say so at the start where owners would not be kept apart, or nobody could own anything.
+
+    Raises:
+        SettingsError: what is wrong, and what to do.
+    """
+    if user_of_server() and settings.postgres_uri and settings.workers:
+        raise SettingsError(
+            f"This is the server of {user_of_server()} alone, and LGNB_POSTGRES_URI may be shared with others, whose "
+            "runs its workers would execute. Set LGNB_WORKERS=0 and run `lgnb worker` apart from the users' servers; "
+            "or, where nobody else uses the database, set LGNB_OWNERSHIP=never."
+        )
+    if is_service() and settings.api_keys:
+        raise SettingsError(
+            "LGNB_API_KEYS opens nothing in a service of a JupyterHub, where everybody sends a token of his own: "
+            "leave it out, and give programs a service of the Hub, or a user, of their own."
+        )
 
 
 class Owners:
@@ -45,7 +65,7 @@ class Owners:
     """
 
     def __init__(self) -> None:
-        self._of_server = os.environ.get("JUPYTERHUB_USER", "")
+        self._of_server = user_of_server()
 
     def access_of(self, user: Any, *, provider: IdentityProvider, by_key: bool) -> OwnerAccess:
         """The rights of whoever Jupyter let in.

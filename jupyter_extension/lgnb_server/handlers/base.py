@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -41,6 +41,7 @@ from ..callers import KEY_USER_NAME, caller_of
 from ..configurables import configurables_of, picked
 from ..cors import answer_headers, preflight
 from ..host import Host
+from ..hub import token_of_server
 from ..keys import authorization_secret, same_secret
 from ..refusals import refusal
 from ..route import MOUNT, UUID_PARAMETERS, Route
@@ -78,6 +79,12 @@ class KnownUser(IdentityProvider):
 
     def is_token_authenticated(self, handler: Any) -> bool:
         return self._by_token
+
+
+@cache
+def _known_by_key() -> KnownUser:
+    # Traits make it dear, and it is the same for every request.
+    return KnownUser(_KEY_USER, by_token=True)
 
 
 class LgnbHandler(APIHandler):
@@ -126,7 +133,7 @@ class LgnbHandler(APIHandler):
             await self._admit()
         elif self.host.module is None:
             self._accept_key()
-        await super().prepare()
+        await self._let_jupyter_prepare()
         if self._finished or self.request.method == "OPTIONS":
             return
         if not is_public:
@@ -146,6 +153,16 @@ class LgnbHandler(APIHandler):
         if len(self.request.body) > self.host.settings.max_body_bytes:
             raise HTTPError(413, f"The body is larger than {self.host.settings.max_body_bytes} bytes.")
         self._read_ids()
+
+    async def _let_jupyter_prepare(self) -> None:
+        try:
+            await super().prepare()
+        except HTTPError as error:
+            if error.status_code < 500:
+                raise
+            # Only who says who somebody is fails here: a Hub, for one, and with its address.
+            logger.error("Request %s: %s", self.request_id, error)
+            raise NotReady("Nobody can say at the moment who calls; the server's log has the reason.") from error
 
     async def _admit(self) -> None:
         """Find out who calls: from the operator's auth module, or else by a key; what is left is Jupyter's."""
@@ -172,7 +189,7 @@ class LgnbHandler(APIHandler):
         """Let in the operator's application with every right, and a graph with those of whoever started its run."""
         secrets = self._secrets()
         if any(self.host.keys.is_application(secret) for secret in secrets):
-            self._known = KnownUser(_KEY_USER, by_token=True)
+            self._known = _known_by_key()
             return True
         if not any(self.host.keys.is_worker(secret) for secret in secrets):
             return False
@@ -242,12 +259,12 @@ class LgnbHandler(APIHandler):
         if any(self.host.keys.accept(candidate) for candidate in candidates) or (
             api_key and token and same_secret(api_key, token)
         ):
-            hub_token = os.environ.get("JUPYTERHUB_API_TOKEN", "")
+            hub_token = token_of_server()
             if hub_token and names_users(self.identity_provider):
                 # The Hub says whose server this is, and what its authorizer wants to know of him.
                 self.request.headers["Authorization"] = f"token {hub_token}"
             else:
-                self._known = KnownUser(_KEY_USER, by_token=True)
+                self._known = _known_by_key()
         elif any(self.host.keys.is_worker(candidate) for candidate in candidates):
             self.calling_run = _calling_run(self.request.headers.get(RUN_HEADER))
             self._known = KnownUser(_worker_user(self.calling_run), by_token=True)
@@ -271,7 +288,12 @@ class LgnbHandler(APIHandler):
         if not hasattr(self, "_jupyter_current_user"):
             return  # Tornado asks before the user is known; prepare() asks again
         if not self.logged_in:
-            raise HTTPError(401, _NO_CREDENTIALS)
+            # A Hub asks before it says whose cookie this is.
+            try:
+                super().check_xsrf_cookie()
+            except HTTPError:
+                raise HTTPError(401, _NO_CREDENTIALS) from None
+            return
         if self.host.module is not None:
             # What a module accepts may be a cookie, which a browser sends along from any page.
             if not self.check_origin():

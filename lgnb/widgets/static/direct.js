@@ -33,8 +33,8 @@ export class DirectTransport {
   }
 
   async fetch(method, path, { query, body, lastEventId, signal, accept = "application/json" }) {
-    const headers = { Accept: accept };
-    if (method !== "GET") headers["X-XSRFToken"] = xsrfToken();
+    // Under a JupyterHub a page has to send it even to read.
+    const headers = { Accept: accept, "X-XSRFToken": xsrfToken() };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (lastEventId !== undefined) headers["Last-Event-ID"] = lastEventId;
     let response;

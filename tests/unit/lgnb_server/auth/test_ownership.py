@@ -7,11 +7,18 @@ from typing import Any
 import pytest
 from jupyter_server.auth import IdentityProvider, User
 from jupyter_server.auth.identity import PasswordIdentityProvider
-from lgnb_server.auth.ownership import OwnerAccess, Owners, keeps_owners, own_label
+from lgnb_server.auth.ownership import (
+    OwnerAccess,
+    Owners,
+    keeps_owners,
+    own_label,
+    refuse_what_owners_cannot_be_kept_with,
+)
 
-from lgnb.errors import AccessDenied
+from lgnb.errors import AccessDenied, SettingsError
 from lgnb.models.access import Condition
 from lgnb.models.identity import Caller
+from lgnb.settings import Settings
 
 
 class Named(IdentityProvider):
@@ -21,14 +28,46 @@ class Named(IdentityProvider):
 
 @pytest.fixture(autouse=True)
 def _outside_a_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("JUPYTERHUB_API_TOKEN", "JUPYTERHUB_USER"):
+    for name in ("JUPYTERHUB_API_TOKEN", "JUPYTERHUB_USER", "JUPYTERHUB_SERVICE_NAME"):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_owners_are_kept_apart_by_themselves_only_under_a_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [keeps_owners(choice) for choice in ("auto", "always", "never")] == [False, True, False]
+def keeping(**settings: Any) -> list[bool]:
+    return [keeps_owners(Settings(ownership=choice, **settings)) for choice in ("auto", "always", "never")]
+
+
+def test_owners_are_kept_apart_by_themselves_only_where_users_of_a_hub_could_meet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared = {"postgres_uri": "postgresql://db/lgnb", "workers": 0}
+    assert keeping() == keeping(**shared) == [False, True, False]
+
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "t")
-    assert [keeps_owners(choice) for choice in ("auto", "always", "never")] == [True, True, False]
+    monkeypatch.setenv("JUPYTERHUB_USER", "alice")
+    assert keeping() == [False, True, False]
+    assert keeping(**shared) == [True, True, False]
+
+    # The Hub tells a service the account that it runs as by the same name.
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_NAME", "lgnb")
+    assert keeping() == keeping(**shared) == [True, True, False]
+
+
+def test_workers_of_one_user_do_not_start_on_a_database_of_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_USER", "alice")
+    shared = Settings(postgres_uri="postgresql://db/lgnb")
+
+    with pytest.raises(SettingsError, match=r"the server of alice alone, .* Set LGNB_WORKERS=0"):
+        refuse_what_owners_cannot_be_kept_with(shared)
+    refuse_what_owners_cannot_be_kept_with(shared.with_values(workers=0))
+    refuse_what_owners_cannot_be_kept_with(Settings())
+
+
+def test_a_service_of_the_hub_has_no_keys_that_name_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_NAME", "lgnb")
+
+    with pytest.raises(SettingsError, match="LGNB_API_KEYS opens nothing"):
+        refuse_what_owners_cannot_be_kept_with(Settings(api_keys="k"))
+    refuse_what_owners_cannot_be_kept_with(Settings())
 
 
 def test_a_user_with_a_name_owns_and_one_of_a_plain_token_does_not() -> None:
@@ -46,6 +85,9 @@ def test_a_key_of_the_server_stands_for_its_one_user_or_for_nobody(monkeypatch: 
 
     monkeypatch.setenv("JUPYTERHUB_USER", "alice")
     assert Owners().access_of(User("lgnb"), provider=Named(), by_key=True).caller == Caller("alice")
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_NAME", "lgnb")
+    with pytest.raises(AccessDenied):
+        Owners().access_of(User("lgnb"), provider=Named(), by_key=True)
 
 
 def test_a_service_of_the_hub_is_not_the_user_of_the_same_name() -> None:
