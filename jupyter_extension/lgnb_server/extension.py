@@ -22,6 +22,7 @@ from lgnb import embedded, telemetry
 from lgnb.db.database import Database
 from lgnb.db.migrate import migrate
 from lgnb.errors import LgnbError, QueueUnavailable, SettingsError
+from lgnb.garbage import spare_collector
 from lgnb.graphs.configuration import configuration_of
 from lgnb.graphs.http_section import http_config
 from lgnb.graphs.project import Project
@@ -118,6 +119,7 @@ class LgnbServer(ExtensionApp):
             self.log.error("lgnb failed to start.", exc_info=True)
             self._fail(f"lgnb failed to start: {type(error).__name__}; the server's log has the rest.")
         else:
+            spare_collector()
             self.log.info("lgnb serves the LangGraph API at %s", self.api_url)
 
     def _fail(self, problem: str) -> None:

@@ -15,6 +15,7 @@ from ..db.database import Database
 from ..db.migrate import migrate
 from ..embedded import acquire
 from ..errors import QueueUnavailable
+from ..garbage import spare_collector
 from ..graphs.configuration import configuration_of
 from ..graphs.descriptors import describe_all
 from ..graphs.loading import GraphRegistry
@@ -79,6 +80,7 @@ async def _run(settings: Settings) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
+        spare_collector()
         logger.info("Worker %d serves %s", os.getpid(), ", ".join(registry.graph_ids))
         await worker.run()
     await asyncio.to_thread(telemetry.shut_down)
