@@ -17,6 +17,9 @@ from .keys import Keys
 
 # A Redis that stands still is as good as none; nobody waits longer for what is only speed.
 _REPLY_SECONDS = 2.0
+# One thread serves them all, so more connections answer no sooner; to open them is what takes long in a burst.
+_MOST_CONNECTIONS = 16
+_MOST_PATIENT = 256
 _WHO: dict[Kind, str] = {
     "standalone": "a Redis that stands alone",
     "sentinel": "a Sentinel",
@@ -56,13 +59,13 @@ async def end_task(task: asyncio.Task[None]) -> None:
 class Queue:
     """One Redis for wake-ups, event logs, signals and calls. Everything in it may be lost without losing a run."""
 
-    def __init__(self, uri: str, *, prefix: str, max_connections: int = 256) -> None:
+    def __init__(self, uri: str, *, prefix: str, max_connections: int = _MOST_CONNECTIONS) -> None:
         self.keys = Keys(prefix)
         self._address = parse(uri)
         # Any: redis-py types every reply as a union of what it may be with and without decoding.
         self.redis: Any = self._client(reply_seconds=_REPLY_SECONDS, max_connections=max_connections)
         # For commands that wait for something to happen, and for subscriptions: their silence is no failure.
-        self.patient: Any = self._client(reply_seconds=None, max_connections=max_connections)
+        self.patient: Any = self._client(reply_seconds=None, max_connections=max(max_connections, _MOST_PATIENT))
         self.append_events_script: Any = self._script("append_events")
         self.append_protocol_script: Any = self._script("append_protocol")
         self.append_update_script: Any = self._script("append_update")

@@ -17,13 +17,16 @@ _RETRY_SECONDS = 0.2
 _LAST_TRIES = 10
 _HOLD_SECONDS = 0.01
 _PACE_SECONDS = 0.0005
+# Nobody sees this, and a graph of quick supersteps needs but one message for several.
+_SHORTEST_PACE_SECONDS = 0.002
 _LONGEST_PACE_SECONDS = 0.05
 
 
 class Pace:
-    """How long a batch collects: the longer the more runs send at once, and not at all for the first one of a run.
+    """How long the next batch of a run collects: the longer the more runs send at once.
 
-    So the first token of a stream goes out at once, and a hundred streams do not send token by token.
+    Nothing waits that comes after a silence. So the first token of a stream goes out at once, and a hundred streams do
+    not send token by token.
     """
 
     def __init__(self) -> None:
@@ -37,7 +40,7 @@ class Pace:
 
     @property
     def pause_seconds(self) -> float:
-        return min(self._sending * _PACE_SECONDS, _LONGEST_PACE_SECONDS) if self._sending > 1 else 0.0
+        return min(self._sending * _PACE_SECONDS, _LONGEST_PACE_SECONDS)
 
 
 # Of one process: all its runs share the processor.
@@ -62,6 +65,7 @@ class BatchSender(Generic[T]):
         self._task: asyncio.Task[None] | None = None
         self._scheduled = False
         self._is_urgent = False
+        self._may_hurry = False
         self.closed = False
         self.outdated = False
 
@@ -112,18 +116,23 @@ class BatchSender(Generic[T]):
 
     def _start(self) -> None:
         self._scheduled = False
-        if self._collected is not None and self._is_urgent:
+        if self._collected is not None and self._is_urgent and self._may_hurry:
             _settle(self._collected)
         if self._task is None and self._waiting:
             self._task = asyncio.create_task(self._send(), name="lgnb-send")
 
     async def _collect(self) -> None:
-        """Let more come, unless the sender is being closed."""
-        pause_seconds = self._pace.pause_seconds
-        if self.closed or self._is_urgent or not pause_seconds:
+        """Let more come, unless the sender is being closed; what is urgent waits no longer than nobody sees."""
+        await self._pause(_SHORTEST_PACE_SECONDS, may_hurry=False)
+        if not self._is_urgent:
+            await self._pause(self._pace.pause_seconds - _SHORTEST_PACE_SECONDS, may_hurry=True)
+
+    async def _pause(self, seconds: float, *, may_hurry: bool) -> None:
+        if self.closed or seconds <= 0:
             return
+        self._may_hurry = may_hurry
         self._collected = self._loop.create_future()
-        timer = self._loop.call_later(pause_seconds, _settle, self._collected)
+        timer = self._loop.call_later(seconds, _settle, self._collected)
         try:
             await self._collected
         finally:

@@ -36,6 +36,7 @@ from .sweeper import Sweeper
 logger = logging.getLogger(__name__)
 
 _CLAIM_AT_ONCE = 8
+_MOST_AT_ONCE = 32
 _MOST_HEARD = 256
 _WATCH_SECONDS = 0.25
 _QUIET_SECONDS = 0.02
@@ -83,6 +84,7 @@ class Worker:
         # Signalled runs that were in nobody's hands here, the last ones only.
         self._heard: deque[UUID] = deque(maxlen=_MOST_HEARD)
         self._suspects = 0
+        self._claim_at_once = _CLAIM_AT_ONCE
         self._look = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -199,7 +201,7 @@ class Worker:
         try:
             room = self._settings.jobs - self._begun.total()
             if room > 0 and self._graph_ids:
-                limit = min(room, _CLAIM_AT_ONCE)
+                limit = min(room, self._claim_at_once)
                 leases = self._resources.leases
                 claimed = await leases.claim(
                     self._worker_id, graph_ids=self._graph_ids, limit=limit, suspect=not self._suspects
@@ -207,9 +209,12 @@ class Worker:
                 for one in claimed:
                     self._begin(one)
                 if len(claimed) == limit:
-                    # There may be more, but others shall have their share of it: look again after a breath.
+                    # There may be more, but others shall have their share of it: look again after a breath, and take
+                    # more at once, since the runs in hand leave less and less time to look.
+                    self._claim_at_once = min(2 * self._claim_at_once, _MOST_AT_ONCE)
                     await asyncio.sleep(0)
                     return
+                self._claim_at_once = _CLAIM_AT_ONCE
                 # Who is rung all the time looks all the time, and finds what was delayed as well.
                 if not claimed and not await self._rung(_QUIET_SECONDS):
                     due = await leases.next_due_seconds(self._graph_ids)
