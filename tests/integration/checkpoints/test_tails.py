@@ -141,6 +141,40 @@ async def test_a_place_taken_meanwhile_is_noticed_by_the_database(storage: Postg
     assert values == [["a", {"n": 1}, "one"], ["a", {"n": 1}, "other"]]
 
 
+async def test_a_run_that_does_not_wait_for_its_saves_still_notices_a_place_that_was_taken(
+    storage: PostgresStorage,
+) -> None:
+    """Two runs go on from one checkpoint, and both extend its list before either knows of the other."""
+    thread_id = str(uuid4())
+    await run(storage, thread_id, {"said": ["a"], "kept": ""})
+    start = (await graph_on(Saver(storage)).aget_state(config_of(thread_id))).config
+    savers = [Saver(storage, behind=True) for _ in range(2)]
+    for saver in savers:
+        await saver.aget_tuple(start)
+
+    for saver, word in zip(savers, ("one", "other"), strict=True):
+        await graph_on(saver).ainvoke({"said": [word], "kept": ""}, start)
+        await saver.settled()
+
+    lists = {
+        tuple(str(said) for said in state.values["said"])
+        async for state in graph_on(Saver(storage)).aget_state_history(config_of(thread_id))
+        if not state.next and len(state.values["said"]) == 4
+    }
+    assert lists == {("a", "{'n': 1}", word, "{'n': 3}") for word in ("one", "other")}
+
+
+async def test_a_run_that_does_not_wait_reads_what_it_saved(storage: PostgresStorage) -> None:
+    saver = Saver(storage, behind=True)
+    graph, config = graph_on(saver), config_of(str(uuid4()))
+
+    await graph.ainvoke({"said": ["a"], "kept": REPEATED}, config)
+
+    assert (await graph.aget_state(config)).values == {"said": ["a", {"n": 1}], "kept": REPEATED}
+    await graph.ainvoke({"said": ["b"]}, config)
+    assert len([state async for state in graph.aget_state_history(config)]) == 6
+
+
 async def test_a_pruned_and_a_copied_thread_keep_their_lists(database: Database, storage: PostgresStorage) -> None:
     thread_id, copy_id = str(uuid4()), str(uuid4())
     for turn in range(4):
