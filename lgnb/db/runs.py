@@ -9,12 +9,11 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import orjson
-from psycopg import AsyncCursor
 from psycopg.types.json import Json, Jsonb
 
 from ..errors import SealedValue
 from ..models.access import Condition
-from ..models.runs import CancelAction, ClaimedRun, MultitaskStrategy, Run, RunOutcome, RunStatus, RunWatch
+from ..models.runs import CancelAction, ClaimedRun, NewRun, Run, RunOutcome, RunStatus, RunWatch
 from ..models.threads import ThreadStatus, ThreadTtl
 from ..models.vault import context_of, is_sealed
 from .pieces import Pieces, json_text
@@ -105,12 +104,6 @@ class RunTold:
     result: str | None
 
 
-async def thread_status_of(cursor: AsyncCursor[Any]) -> ThreadStatus | None:
-    """What `finish_on_thread` answered: the status of the thread, or None when the lease was lost."""
-    row = await cursor.fetchone()
-    return row[0] if row else None
-
-
 class RunRepository(Repository):
     model = "run"
     sealed_columns = ("metadata", "kwargs")
@@ -128,103 +121,57 @@ class RunRepository(Repository):
             Run, "run_page", visible=visible, thread_id=thread_id, limit=limit, offset=offset, status=status
         )
 
-    async def insert(
-        self,
-        run_id: UUID,
-        *,
-        thread_id: UUID,
-        assistant_id: UUID,
-        graph_id: str,
-        metadata: dict[str, Any],
-        kwargs: dict[str, Any],
-        multitask_strategy: MultitaskStrategy,
-        after_seconds: float,
-    ) -> Run:
-        run = await self._one(
-            Run,
-            "run_insert",
-            run_id=run_id,
-            thread_id=thread_id,
-            assistant_id=assistant_id,
-            graph_id=graph_id,
-            metadata=Jsonb(await self._sealed("metadata", metadata)),
-            kwargs=Json(await self._sealed("kwargs", kwargs)),
-            multitask_strategy=multitask_strategy,
-            after_seconds=after_seconds,
-        )
+    async def insert(self, new: NewRun) -> Run:
+        """The run as it was accepted, by the database's clock; its thread is locked."""
+        run = await self._inserted("run_insert", new)
         assert run is not None
         return run
 
-    async def insert_on_new_thread(
-        self,
-        run: Run,
-        *,
-        graph_id: str,
-        assistant_mark: str,
-        thread_metadata: dict[str, Any],
-        thread_config: dict[str, Any],
-        ttl: ThreadTtl | None,
-        after_seconds: float,
-    ) -> Run | None:
-        """The run as it was accepted, by the database's clock, with a thread of its own.
-
-        None when the assistant has changed; then nothing was stored.
-        """
-        return await self._accepted(
+    async def insert_on_new_thread(self, new: NewRun, *, ttl: ThreadTtl | None) -> Run | None:
+        """The same with a thread of its own. None when the assistant has changed; then nothing was stored."""
+        return await self._inserted(
             "run_insert_on_new_thread",
-            run,
-            graph_id=graph_id,
-            assistant_mark=assistant_mark,
-            thread_metadata=thread_metadata,
-            thread_config=thread_config,
+            new,
+            assistant_mark=new.assistant_mark,
+            **await self._remembered(new),
             ttl_minutes=ttl and ttl.ttl_minutes,
             ttl_strategy=ttl and ttl.strategy,
-            after_seconds=after_seconds,
         )
 
-    async def insert_on_thread(
-        self,
-        run: Run,
-        *,
-        graph_id: str,
-        assistant_mark: str,
-        thread_mark: str,
-        thread_metadata: dict[str, Any],
-        thread_config: dict[str, Any],
-        after_seconds: float,
-    ) -> Run | None:
+    async def insert_on_thread(self, new: NewRun, *, thread_mark: str) -> Run | None:
         """The same on a thread that is not busy; None also when the thread has changed."""
-        return await self._accepted(
+        return await self._inserted(
             "run_insert_on_thread",
-            run,
-            graph_id=graph_id,
-            assistant_mark=assistant_mark,
+            new,
+            assistant_mark=new.assistant_mark,
             thread_mark=thread_mark,
-            thread_metadata=thread_metadata,
-            thread_config=thread_config,
-            after_seconds=after_seconds,
+            **await self._remembered(new),
         )
 
-    async def _accepted(
-        self, name: str, run: Run, *, thread_metadata: dict[str, Any], thread_config: dict[str, Any], **params: Any
-    ) -> Run | None:
-        seal = self._connection.vault.fields.seal
+    async def _inserted(self, name: str, new: NewRun, /, **params: Any) -> Run | None:
         cursor = await self._connection.execute(
             query(name),
             {
-                "run_id": run.run_id,
-                "thread_id": run.thread_id,
-                "assistant_id": run.assistant_id,
-                "metadata": Jsonb(await self._sealed("metadata", run.metadata)),
-                "kwargs": Json(await self._sealed("kwargs", run.kwargs)),
-                "thread_metadata": Jsonb(await seal("thread", "metadata", thread_metadata)),
-                "thread_config": Jsonb(await seal("thread", "config", thread_config)),
-                "multitask_strategy": run.multitask_strategy,
+                "run_id": new.run_id,
+                "thread_id": new.thread_id,
+                "assistant_id": new.assistant_id,
+                "graph_id": new.graph_id,
+                "metadata": Jsonb(await self._sealed("metadata", new.metadata)),
+                "kwargs": Json(await self._sealed("kwargs", new.kwargs)),
+                "multitask_strategy": new.multitask_strategy,
+                "after_seconds": new.after_seconds,
                 **params,
             },
         )
         row = await cursor.fetchone()
-        return None if row is None else replace(run, created_at=row[0], updated_at=row[1])
+        return None if row is None else new.accepted(created_at=row[0], updated_at=row[1])
+
+    async def _remembered(self, new: NewRun) -> dict[str, Jsonb]:
+        seal = self._connection.vault.fields.seal
+        return {
+            "thread_metadata": Jsonb(await seal("thread", "metadata", new.thread_metadata)),
+            "thread_config": Jsonb(await seal("thread", "config", new.thread_config)),
+        }
 
     async def in_flight(self, thread_id: UUID) -> list[Run]:
         """Pending and running runs of a thread, locked, oldest first."""
@@ -274,8 +221,11 @@ class RunRepository(Repository):
         ]
         return frozenset(await self._column("run_finish_temporary", ends=json_text(rows), bytes=pieces.joined()))
 
-    async def finish_at_once(self, ends: Sequence[RunEnd]) -> dict[UUID, ThreadStatus]:
-        """End runs on threads that nobody changes at the same time; the status of the thread of each that has ended."""
+    async def finish_on_threads(self, ends: Sequence[RunEnd]) -> dict[UUID, ThreadStatus]:
+        """End runs on threads that nobody changes at the same time, or that are locked.
+
+        Of each that has ended the status of its thread.
+        """
         pieces = Pieces()
         rows = [
             {
@@ -295,29 +245,9 @@ class RunRepository(Repository):
             for end in ends
         ]
         cursor = await self._connection.execute(
-            query("run_finish_at_once"), {"ends": json_text(rows), "bytes": pieces.joined()}
+            query("run_finish_on_threads"), {"ends": json_text(rows), "bytes": pieces.joined()}
         )
         return dict(await cursor.fetchall())
-
-    async def finish_on_thread(self, end: RunEnd) -> AsyncCursor[Any]:
-        """End a run whose thread is locked. The answer is for `thread_status_of`, so that a pipeline need not wait."""
-        outcome = end.outcome
-        return await self._connection.execute(
-            query("run_finish_on_thread"),
-            {
-                "run_id": end.run_id,
-                "attempt": end.attempt,
-                "status": outcome.status,
-                "result": raw_json(outcome.result),
-                "thread_status": outcome.thread_status,
-                "has_state": outcome.has_state,
-                "values": None if outcome.values is None else Json(outcome.values),
-                "interrupts": Json(outcome.interrupts),
-                "state": None if outcome.state is None else Json(outcome.state),
-                "error": None if outcome.error is None else Jsonb(outcome.error),
-                "thread_metadata": Jsonb(end.thread_metadata),
-            },
-        )
 
     async def return_to_queue(self, run_id: UUID, *, attempt: int) -> str | None:
         """The graph id when the run went back, None when this attempt was not the current one."""

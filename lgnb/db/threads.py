@@ -14,7 +14,6 @@ from ..models.runs import RunOutcome
 from ..models.threads import Thread, ThreadStatus, ThreadToRun, ThreadTtl, TtlStrategy
 from .conditions import satisfied
 from .outcomes import sealed_outcome
-from .queries import query
 from .repository import Repository, where
 
 # Each is the order of an index: what is equal in a column follows the next one.
@@ -52,9 +51,8 @@ class ThreadRepository(Repository):
         )
 
     async def hold(self, thread_id: UUID, *, visible: Condition | None = None) -> ThreadStatus | None:
-        """The same lock, also on a thread that cannot be opened."""
-        found = await self._one(Thread, "thread_lock", visible=visible, opens=(), thread_id=thread_id)
-        return found and found.status
+        """The same lock, also on a thread that cannot be opened; the status, or None where there is no such thread."""
+        return await self._scalar("thread_hold", visible=visible, thread_id=thread_id)
 
     async def to_run(self, thread_id: UUID) -> ThreadToRun | None:
         return await self._one(ThreadToRun, "thread_to_run", thread_id=thread_id)
@@ -62,10 +60,6 @@ class ThreadRepository(Repository):
     async def lock_to_run(self, thread_id: UUID, *, visible: Condition | None = None) -> ThreadToRun | None:
         """The same, locked until the transaction ends."""
         return await self._one(ThreadToRun, "thread_lock_to_run", visible=visible, thread_id=thread_id)
-
-    async def take_lock(self, thread_id: UUID) -> None:
-        """The same without looking at the thread."""
-        await self._connection.execute(query("thread_take_lock"), {"thread_id": thread_id})
 
     async def insert(
         self,

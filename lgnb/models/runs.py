@@ -87,6 +87,40 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run as it is to be accepted, and what its thread will remember.
+
+    `assistant_mark` says from which state of the assistant it was made.
+    """
+
+    run_id: UUID
+    thread_id: UUID
+    assistant_id: UUID
+    assistant_mark: str
+    graph_id: str
+    metadata: dict[str, Any]
+    kwargs: dict[str, Any]
+    multitask_strategy: MultitaskStrategy
+    after_seconds: float
+    thread_metadata: dict[str, Any]
+    thread_config: dict[str, Any]
+
+    def accepted(self, *, created_at: datetime, updated_at: datetime) -> Run:
+        """The run that it has become, by the clock of the database."""
+        return Run(
+            run_id=self.run_id,
+            thread_id=self.thread_id,
+            assistant_id=self.assistant_id,
+            metadata=self.metadata,
+            status="pending",
+            kwargs=self.kwargs,
+            multitask_strategy=self.multitask_strategy,
+            created_at=created_at,
+            updated_at=updated_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedRun:
     """A run in the hands of one worker. `attempt` is the fencing token of every later write."""
 

@@ -6,9 +6,8 @@ The precedence rules are those of the API: assistant, then thread, then the run'
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +18,9 @@ from ..json_encoding import jsonable
 from ..models.access import Access, Condition
 from ..models.assistants import Assistant, system_assistant_id
 from ..models.identity import Caller, identity_of
+from ..models.ids import new_id
 from ..models.protocol import MARKER
-from ..models.runs import CONTEXT_PROVIDED, Run, RunRequest, is_interrupt_map
+from ..models.runs import CONTEXT_PROVIDED, NewRun, Run, RunRequest, is_interrupt_map
 from ..models.threads import ThreadToRun
 from .acting import metadata_of
 from .reserved import clean_config, clean_metadata, without_reserved_keys
@@ -45,17 +45,6 @@ class Permit:
     caller: Caller | None = None
     thread_visible: Condition | None = None
     assistant_visible: Condition | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """What will be stored for a request."""
-
-    thread_id: UUID
-    thread_metadata: dict[str, Any]
-    thread_config: dict[str, Any]
-    metadata: dict[str, Any]
-    kwargs: dict[str, Any]
 
 
 async def assistant_of(
@@ -169,23 +158,23 @@ async def assistant_to_run(
     return found
 
 
-def prepare(
-    request: RunRequest,
-    assistant: Assistant,
+def new_run(
+    permit: Permit,
+    assistant: RunnableAssistant,
     thread: ThreadToRun | None,
     *,
-    thread_id: UUID,
-    run_id: UUID,
-    stateless: bool,
+    thread_id: UUID | None,
     request_id: str | None,
-    headers: dict[str, Any],
-    caller: Caller | None = None,
-) -> Prepared:
-    """Merge assistant, thread and request into what is stored.
+    headers: Mapping[str, str] | None,
+) -> NewRun:
+    """Merge assistant, thread and request into what is stored. Without a `thread_id` the run is stateless.
 
     Raises:
         InvalidState: `context` and `config.configurable` are both given, or a stateless run resumes.
     """
+    request, caller, run_id = permit.request, permit.caller, permit.run_id
+    stateless = thread_id is None
+    thread_id = thread_id or new_id()
     config = clean_config(request.config)
     context = without_reserved_keys(request.context)
     configurable: dict[str, Any] = dict(config.get("configurable") or {})
@@ -211,7 +200,7 @@ def prepare(
     run_context = {**assistant.context, **(context or configurable)}
     run_configurable = {**thread_configurable, **(context or configurable)}
     run_configurable |= _addressed_checkpoint(request)
-    run_configurable |= headers
+    run_configurable |= headers or {}
     run_configurable |= {
         "run_id": str(run_id),
         "thread_id": str(thread_id),
@@ -250,28 +239,18 @@ def prepare(
         "checkpoint_during": request.checkpoint_during is not False,
         "durability": _durability(request),
     }
-    return Prepared(
+    return NewRun(
+        run_id=run_id,
         thread_id=thread_id,
-        thread_metadata=thread_metadata,
-        thread_config=thread_config,
+        assistant_id=assistant.assistant_id,
+        assistant_mark=assistant.mark,
+        graph_id=assistant.graph_id,
         metadata=metadata,
         kwargs=kwargs,
-    )
-
-
-def new_run(run_id: UUID, assistant: Assistant, prepared: Prepared, request: RunRequest) -> Run:
-    """The run as it will be accepted; its times are given by the database."""
-    now = datetime.now(UTC)
-    return Run(
-        run_id=run_id,
-        thread_id=prepared.thread_id,
-        assistant_id=assistant.assistant_id,
-        metadata=prepared.metadata,
-        status="pending",
-        kwargs=prepared.kwargs,
         multitask_strategy=request.multitask_strategy,
-        created_at=now,
-        updated_at=now,
+        after_seconds=request.after_seconds,
+        thread_metadata=thread_metadata,
+        thread_config=thread_config,
     )
 
 

@@ -20,7 +20,7 @@ from ..checkpoints.history import thread_states
 from ..checkpoints.storage import CheckpointStorage
 from ..db.database import Connection, Database
 from ..db.outcomes import sealed_outcome
-from ..db.runs import ExpiredRun, RunEnd, RunRepository, thread_status_of
+from ..db.runs import ExpiredRun, RunEnd, RunRepository
 from ..db.threads import ThreadRepository
 from ..db.workers import WorkerRepository
 from ..errors import EncryptionFailed, LeaseLost, QueueUnavailable
@@ -251,7 +251,7 @@ class Leases:
 
     async def _finish_together(self, ends: Sequence[RunEnd]) -> list[ThreadStatus | None]:
         async with self._database.connection() as connection:
-            ended = await RunRepository(connection).finish_at_once(ends)
+            ended = await RunRepository(connection).finish_on_threads(ends)
         return [ended.get(end.run_id) for end in ends]
 
     async def _finish_temporary_together(self, ends: Sequence[RunEnd]) -> list[bool]:
@@ -261,11 +261,11 @@ class Leases:
 
     async def _finish_locked(self, end: RunEnd) -> ThreadStatus | None:
         """End a run whose thread somebody changed just now; None when its lease was lost."""
-        async with self._database.pipeline() as connection:
+        async with self._database.transaction() as connection:
             # A statement of its own: the next one then sees every run that was accepted before the lock was ours.
-            await ThreadRepository(connection).take_lock(end.thread_id)
-            answer = await RunRepository(connection).finish_on_thread(end)
-        return await thread_status_of(answer)
+            await ThreadRepository(connection).hold(end.thread_id)
+            ended = await RunRepository(connection).finish_on_threads([end])
+        return ended.get(end.run_id)
 
     async def roll_back(self, claimed: ClaimedRun, outcome: RunOutcome) -> None:
         """Commit the end of a rolled back attempt: the run and the checkpoints it wrote disappear.

@@ -37,7 +37,6 @@ from .acceptance import (
     ask_for_run,
     assistant_to_run,
     new_run,
-    prepare,
     refuse_second_answer,
 )
 from .acting import Acting
@@ -360,36 +359,18 @@ class Runs(Acting):
         if in_flight and request.multitask_strategy == "reject":
             raise RunConflict(f"Thread {thread_id} is busy with run {in_flight[0].run_id}.")
         refuse_second_answer(request, in_flight)
-        prepared = prepare(
-            request,
-            assistant,
-            existing,
-            thread_id=thread_id or new_id(),
-            run_id=run_id,
-            stateless=thread_id is None,
-            request_id=request_id,
-            headers=headers or {},
-            caller=permit.caller,
-        )
+        new = new_run(permit, assistant, existing, thread_id=thread_id, request_id=request_id, headers=headers)
         if thread_id is None:
-            run = await runs.insert_on_new_thread(
-                new_run(run_id, assistant, prepared, request),
-                graph_id=assistant.graph_id,
-                assistant_mark=assistant.mark,
-                thread_metadata=prepared.thread_metadata,
-                thread_config=prepared.thread_config,
-                ttl=self._default_ttl,
-                after_seconds=request.after_seconds,
-            )
+            run = await runs.insert_on_new_thread(new, ttl=self._default_ttl)
             if run is None:
                 # Somebody changed the assistant since we looked.
                 return await self._accept(connection, thread_id, permit, request_id=request_id, headers=headers)
-            return Acceptance(run=run, graph_id=assistant.graph_id, stopped=[], is_new_thread=True)
+            return Acceptance(run=run, graph_id=new.graph_id, stopped=[], is_new_thread=True)
         if existing is None:
             created = await threads.insert(
-                prepared.thread_id,
-                metadata=prepared.thread_metadata,
-                config=prepared.thread_config,
+                new.thread_id,
+                metadata=new.thread_metadata,
+                config=new.thread_config,
                 status="busy",
                 ttl=self._default_ttl,
             )
@@ -401,19 +382,8 @@ class Runs(Acting):
         elif existing.status == "busy":
             await threads.update(existing.thread_id, metadata=None, ttl=None)
         else:
-            await threads.begin_run(
-                existing.thread_id, metadata=prepared.thread_metadata, config=prepared.thread_config
-            )
-        run = await runs.insert(
-            run_id,
-            thread_id=prepared.thread_id,
-            assistant_id=assistant.assistant_id,
-            graph_id=assistant.graph_id,
-            metadata=prepared.metadata,
-            kwargs=prepared.kwargs,
-            multitask_strategy=request.multitask_strategy,
-            after_seconds=request.after_seconds,
-        )
+            await threads.begin_run(existing.thread_id, metadata=new.thread_metadata, config=new.thread_config)
+        run = await runs.insert(new)
         stopped = await self._supersede(connection, in_flight, request.multitask_strategy, by=run_id)
         return Acceptance(run=run, graph_id=assistant.graph_id, stopped=stopped, is_new_thread=existing is None)
 

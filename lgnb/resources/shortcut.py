@@ -7,16 +7,15 @@ their marks which rows these were, and stores nothing if one of them has changed
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Mapping
 from uuid import UUID
 
 from ..db.assistants import RunnableAssistant
 from ..db.database import Connection, Database
 from ..db.runs import RunRepository
 from ..db.threads import ThreadRepository
-from ..models.ids import new_id
 from ..models.threads import ThreadToRun, ThreadTtl
-from .acceptance import Acceptance, Permit, assistant_to_run, new_run, prepare
+from .acceptance import Acceptance, Permit, assistant_to_run, new_run
 
 _MOST_KNOWN = 256
 
@@ -30,56 +29,28 @@ class Shortcut:
         self._known: OrderedDict[str, RunnableAssistant] = OrderedDict()
 
     async def accept(
-        self, thread_id: UUID | None, permit: Permit, *, request_id: str | None, headers: dict[str, Any] | None
+        self, thread_id: UUID | None, permit: Permit, *, request_id: str | None, headers: Mapping[str, str] | None
     ) -> Acceptance | None:
         """The accepted run, or None where the long way must be taken; raises what that would."""
         if permit.thread_visible is not None or permit.assistant_visible is not None:
             return None
-        request = permit.request
         async with self._database.connection() as connection:
             thread: ThreadToRun | None = None
             if thread_id is not None:
                 thread = await ThreadRepository(connection).to_run(thread_id)
                 if thread is None or thread.status == "busy":
                     return None
-            assistant = await self._assistant(connection, request.assistant_id)
-            prepared = prepare(
-                request,
-                assistant,
-                thread,
-                thread_id=thread_id or new_id(),
-                run_id=permit.run_id,
-                stateless=thread is None,
-                request_id=request_id,
-                headers=headers or {},
-                caller=permit.caller,
-            )
-            run = new_run(permit.run_id, assistant, prepared, request)
+            assistant = await self._assistant(connection, permit.request.assistant_id)
+            new = new_run(permit, assistant, thread, thread_id=thread_id, request_id=request_id, headers=headers)
             runs = RunRepository(connection)
             if thread is None:
-                accepted = await runs.insert_on_new_thread(
-                    run,
-                    graph_id=assistant.graph_id,
-                    assistant_mark=assistant.mark,
-                    thread_metadata=prepared.thread_metadata,
-                    thread_config=prepared.thread_config,
-                    ttl=self._default_ttl,
-                    after_seconds=request.after_seconds,
-                )
+                run = await runs.insert_on_new_thread(new, ttl=self._default_ttl)
             else:
-                accepted = await runs.insert_on_thread(
-                    run,
-                    graph_id=assistant.graph_id,
-                    assistant_mark=assistant.mark,
-                    thread_mark=thread.mark,
-                    thread_metadata=prepared.thread_metadata,
-                    thread_config=prepared.thread_config,
-                    after_seconds=request.after_seconds,
-                )
-        if accepted is None:
-            self._known.pop(request.assistant_id, None)
+                run = await runs.insert_on_thread(new, thread_mark=thread.mark)
+        if run is None:
+            self._known.pop(permit.request.assistant_id, None)
             return None
-        return Acceptance(run=accepted, graph_id=assistant.graph_id, stopped=[], is_new_thread=thread is None)
+        return Acceptance(run=run, graph_id=assistant.graph_id, stopped=[], is_new_thread=thread is None)
 
     async def _assistant(self, connection: Connection, assistant_id: str) -> RunnableAssistant:
         known = self._known.pop(assistant_id, None) or await assistant_to_run(connection, assistant_id)

@@ -32,7 +32,7 @@ VALUES (
     %(run_id)s, %(thread_id)s, %(assistant_id)s, %(graph_id)s, %(metadata)s, %(kwargs)s, %(multitask_strategy)s,
     clock_timestamp() + make_interval(secs => %(after_seconds)s::double precision)
 )
-RETURNING run_id, thread_id, assistant_id, metadata, status, kwargs, multitask_strategy, created_at, updated_at
+RETURNING created_at, updated_at
 
 -- run_insert_on_new_thread --
 -- Accepts a run together with a thread of its own. Both rows or none: one statement is one transaction. None, if the
@@ -174,7 +174,9 @@ RETURNING run_id
 -- thread is locked before its run, and all in one order. Runs that are not answered are other attempts' by now; nothing
 -- of them was changed.
 WITH held AS (
-    SELECT e.run_id, e.thread_id, e.status, convert_from(substr(%(bytes)b::bytea, e.result_at, e.result_size), 'UTF8')::json AS result
+    SELECT
+        e.run_id, e.thread_id, e.status,
+        convert_from(substr(%(bytes)b::bytea, e.result_at, e.result_size), 'UTF8')::json AS result
     FROM (
         SELECT *
         FROM json_to_recordset(%(ends)s::json) AS ended (
@@ -203,11 +205,11 @@ USING held
 WHERE t.thread_id = held.thread_id
 RETURNING held.run_id
 
--- run_finish_at_once --
--- Ends attempts of runs whose threads nobody changes at the same time: the runs, what their callers are told, and the
--- threads, locked in one order. Answered are the runs that have ended, with the status of their thread. The others
--- have changed nothing: their lease was lost, or their thread was changed, and the status would not take into account
--- a run that was accepted meanwhile.
+-- run_finish_on_threads --
+-- Ends attempts of runs whose threads nobody changes at the same time, or whose locks the transaction holds: the runs,
+-- what their callers are told, and the threads, locked in one order. Answered are the runs that have ended, with the
+-- status of their thread. The others have changed nothing: their lease was lost, or their thread was changed, and the
+-- status would not take into account a run that was accepted meanwhile.
 WITH ends AS MATERIALIZED (
     SELECT e.*, t.xmin::text AS mark
     FROM json_to_recordset(%(ends)s::json) AS e (
@@ -272,44 +274,6 @@ FROM finished
 JOIN ends USING (run_id, attempt)
 WHERE t.thread_id = ends.thread_id
 RETURNING finished.run_id, t.status
-
--- run_finish_on_thread --
--- Ends an attempt: the run, what its caller is told, and the thread, whose lock the transaction holds already. An
--- empty result means the lease was lost and nothing was changed; else it is the status of the thread.
-WITH finished AS (
-    UPDATE runs
-    SET status = %(status)s,
-        worker_id = NULL,
-        ended_at = now(),
-        updated_at = now()
-    WHERE run_id = %(run_id)s
-        AND attempt = %(attempt)s
-        AND status = 'running'
-    RETURNING run_id, thread_id
-), told AS (
-    INSERT INTO run_results (run_id, thread_id, status, result)
-    SELECT run_id, thread_id, %(status)s, %(result)s
-    FROM finished
-    ON CONFLICT (run_id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.result, created_at = now()
-)
-UPDATE threads AS t
-SET status = CASE
-        WHEN EXISTS (
-            SELECT 1 FROM runs AS r
-            WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running') AND r.run_id <> finished.run_id
-        ) THEN 'busy'
-        ELSE %(thread_status)s
-    END,
-    "values" = CASE WHEN %(has_state)s THEN %(values)s ELSE t."values" END,
-    interrupts = CASE WHEN %(has_state)s THEN %(interrupts)s ELSE t.interrupts END,
-    state = CASE WHEN %(has_state)s THEN %(state)s ELSE t.state END,
-    error = %(error)s,
-    metadata = t.metadata || %(thread_metadata)s,
-    updated_at = now(),
-    state_updated_at = CASE WHEN %(has_state)s THEN now() ELSE t.state_updated_at END
-FROM finished
-WHERE t.thread_id = finished.thread_id
-RETURNING t.status
 
 -- run_return --
 -- Gives claimed runs back in good order: pending again, the attempt uncounted.

@@ -29,11 +29,12 @@ WHERE thread_id = %(thread_id)s
     /* AND visible(metadata) */
 FOR UPDATE
 
--- thread_take_lock --
+-- thread_hold --
 -- The same lock, without reading the thread.
-SELECT 1
+SELECT status
 FROM threads
 WHERE thread_id = %(thread_id)s
+    /* AND visible(metadata) */
 FOR UPDATE
 
 -- thread_insert --

@@ -47,6 +47,23 @@ def until() -> Callable[..., Awaitable[Any]]:
     return _until
 
 
+@pytest.fixture(scope="session")
+def streamed() -> Callable[..., Awaitable[tuple[list[int], int]]]:
+    """Stream a run of the counter: the steps that its stream told of, and how many gaps it admitted."""
+    return _streamed
+
+
+async def _streamed(client: LangGraphClient, request: dict[str, Any]) -> tuple[list[int], int]:
+    seen: list[int] = []
+    gaps = 0
+    async for part in client.runs.stream(None, "counter", stream_mode="values", **request):
+        if part.event == "values":
+            seen.append(part.data["step"])
+        gaps += part.event == "gap"
+        assert part.event != "error", part.data
+    return seen, gaps
+
+
 async def _until(
     condition: Callable[[], Any], *, what: str, seconds: float = 15.0, period_seconds: float = 0.02
 ) -> Any:
@@ -218,6 +235,10 @@ class Installation:
         assert self.database_uri is not None
         with psycopg.connect(self.database_uri, autocommit=True, row_factory=dict_row) as connection:
             return connection.execute(statement, parameters).fetchall()
+
+    def running(self) -> int:
+        """How many runs work at the moment."""
+        return self.rows("SELECT count(*) AS n FROM runs WHERE status = 'running'")[0]["n"]
 
     def run(self, run_id: str) -> dict[str, Any]:
         """The row of a run, with the process of the worker that holds it."""

@@ -12,15 +12,15 @@ _VALUES = {"step": _STEPS, "seen": list(range(1, _STEPS + 1))}
 _REQUEST: dict[str, Any] = {"input": {"step": 0}, "context": {"steps": _STEPS, "delay": 0.4}}
 
 
-async def test_no_run_is_lost_with_redis(valkey: Any, installation: Any, until: Any) -> None:
+async def test_no_run_is_lost_with_redis(valkey: Any, installation: Any, until: Any, streamed: Any) -> None:
     """50 runs, waited for, streamed and in the background, while Redis is flushed, killed and started again."""
     host = await installation.host(workers=1, redis_uri=valkey.uri)
     client = host.client
     threads = [await client.threads.create() for _ in range(10)]
     waits = [asyncio.create_task(client.runs.wait(None, "counter", **_REQUEST)) for _ in range(25)]
-    streams = [asyncio.create_task(_streamed(client)) for _ in range(15)]
+    streams = [asyncio.create_task(streamed(client, _REQUEST)) for _ in range(15)]
     background = [await client.runs.create(thread["thread_id"], "counter", **_REQUEST) for thread in threads]
-    await until(lambda: _running(installation) >= 50, what="all runs work")
+    await until(lambda: installation.running() >= 50, what="all runs work")
 
     valkey.flush()
     await asyncio.sleep(0.5)  # some events go into the empty Redis
@@ -64,7 +64,7 @@ async def test_wake_ups_signals_and_calls_work_again_after_redis_was_away(
     assert await _seconds(client.threads.update_state(thread["thread_id"], {"text": "called"}, as_node="echo")) < 1.5
 
 
-async def test_runs_execute_although_redis_never_answers(valkey: Any, installation: Any) -> None:
+async def test_runs_execute_although_redis_never_answers(valkey: Any, installation: Any, streamed: Any) -> None:
     """Workers find runs by looking into Postgres, waits and streams see the end there, and a cancel is seen too."""
     host = await installation.host(workers=1, redis_uri=valkey.uri, poll_seconds=0.2)
     client = host.client
@@ -72,7 +72,7 @@ async def test_runs_execute_although_redis_never_answers(valkey: Any, installati
 
     thread = await client.threads.create()
     assert await client.runs.wait(thread["thread_id"], "echo", input={"text": "x"}) == {"text": "echo: x"}
-    _, gaps = await _streamed(client, steps=2)
+    _, gaps = await streamed(client, {**_REQUEST, "context": {"steps": 2, "delay": 0.4}})
     assert gaps
     run = await client.runs.create(thread["thread_id"], "echo", input={"text": "slow"}, context={"delay": 60})
     await client.runs.cancel(thread["thread_id"], run["run_id"], wait=True)
@@ -93,23 +93,6 @@ async def test_a_redis_that_stands_still_only_costs_time(valkey: Any, installati
 
     assert await _seconds(client.runs.wait(None, "echo", input={"text": "after"})) < 5
     assert await client.runs.wait(None, "echo", input={"text": "again"}) == {"text": "echo: again"}
-
-
-async def _streamed(client: Any, *, steps: int = _STEPS) -> tuple[list[int], int]:
-    """The steps that a stream told of, and how many gaps it admitted."""
-    request = {**_REQUEST, "context": {"steps": steps, "delay": 0.4}}
-    seen: list[int] = []
-    gaps = 0
-    async for part in client.runs.stream(None, "counter", stream_mode="values", **request):
-        if part.event == "values":
-            seen.append(part.data["step"])
-        gaps += part.event == "gap"
-        assert part.event != "error", part.data
-    return seen, gaps
-
-
-def _running(installation: Any) -> int:
-    return installation.rows("SELECT count(*) AS n FROM runs WHERE status = 'running'")[0]["n"]
 
 
 def _listeners(valkey: Any) -> int:

@@ -22,7 +22,9 @@ def redis_uri(redis_cluster: Cluster) -> str:
     return redis_cluster.uri
 
 
-async def test_wake_ups_streams_signals_and_calls_work_over_the_nodes(installation: Any, until: Any) -> None:
+async def test_wake_ups_streams_signals_and_calls_work_over_the_nodes(
+    installation: Any, until: Any, streamed: Any
+) -> None:
     # With so long a poll interval, only a wake-up starts a run within some seconds.
     host = await installation.host(workers=1, poll_seconds=20, lease_seconds=30)
     client = host.client
@@ -32,8 +34,8 @@ async def test_wake_ups_streams_signals_and_calls_work_over_the_nodes(installati
 
     assert await _seconds(client.runs.wait(thread_id, "echo", input={"text": "woken"})) < 5
     # Their keys are at different nodes.
-    streamed = await asyncio.gather(*(_streamed(client) for _ in range(8)))
-    assert streamed == [(list(range(_STEPS + 1)), 0)] * 8
+    found = await asyncio.gather(*(streamed(client, _REQUEST) for _ in range(8)))
+    assert found == [(list(range(_STEPS + 1)), 0)] * 8
     run = await client.runs.create(thread_id, "echo", input={"text": "slow"}, context={"delay": 60})
     await until(lambda: installation.run(run["run_id"])["status"] == "running", what="the run works")
     assert await _seconds(client.runs.cancel(thread_id, run["run_id"], wait=True)) < 5
@@ -43,15 +45,15 @@ async def test_wake_ups_streams_signals_and_calls_work_over_the_nodes(installati
 
 
 async def test_a_lost_node_loses_no_run(
-    redis_cluster: Cluster, redis_prefix: str, installation: Any, until: Any
+    redis_cluster: Cluster, redis_prefix: str, installation: Any, until: Any, streamed: Any
 ) -> None:
     """Runs wait, stream and work in the background while the node with the wake-ups is killed and comes back."""
     host = await installation.host(workers=1, poll_seconds=4)
     client = host.client
     threads = [await client.threads.create() for _ in range(6)]
     waits = [asyncio.create_task(client.runs.wait(None, "counter", **_REQUEST)) for _ in range(10)]
-    streams = [asyncio.create_task(_streamed(client)) for _ in range(10)]
-    await until(lambda: _running(installation) >= 20, what="all runs work")
+    streams = [asyncio.create_task(streamed(client, _REQUEST)) for _ in range(10)]
+    await until(lambda: installation.running() >= 20, what="all runs work")
 
     with redis_cluster.without(redis_cluster.owner(Keys(redis_prefix).wake("counter"))):
         accepted = [await client.runs.create(thread["thread_id"], "counter", **_REQUEST) for thread in threads]
@@ -70,7 +72,7 @@ async def test_a_lost_node_loses_no_run(
         return await _seconds(client.runs.wait(None, "echo", input={"text": "woken"})) < 2
 
     await until(woken, what="wake-ups arrive again")
-    assert await _streamed(client) == (list(range(_STEPS + 1)), 0)
+    assert await streamed(client, _REQUEST) == (list(range(_STEPS + 1)), 0)
     assert "Traceback" not in host.log.read_text()
 
 
@@ -83,22 +85,6 @@ async def _followed(client: Any, thread_id: str) -> str:
             if "echo:" in told:
                 break
     return told
-
-
-async def _streamed(client: Any) -> tuple[list[int], int]:
-    """The steps that a stream told of, and how many gaps it admitted."""
-    seen: list[int] = []
-    gaps = 0
-    async for part in client.runs.stream(None, "counter", stream_mode="values", **_REQUEST):
-        if part.event == "values":
-            seen.append(part.data["step"])
-        gaps += part.event == "gap"
-        assert part.event != "error", part.data
-    return seen, gaps
-
-
-def _running(installation: Any) -> int:
-    return installation.rows("SELECT count(*) AS n FROM runs WHERE status = 'running'")[0]["n"]
 
 
 async def _seconds(work: Any) -> float:

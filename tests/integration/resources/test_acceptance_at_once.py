@@ -10,7 +10,6 @@ import pytest
 from psycopg import AsyncConnection
 
 from lgnb.db.database import Database
-from lgnb.db.runs import RunRepository
 from lgnb.db.threads import ThreadRepository
 from lgnb.errors import AssistantNotFound, RunConflict
 from lgnb.models.runs import Run, RunRequest
@@ -108,13 +107,13 @@ async def test_the_end_of_a_run_takes_a_run_into_account_that_was_accepted_meanw
     await resources.runs.create(thread_id, request)
     claimed = await worker.claim_one()
     locked: list[bool] = []
-    finish = RunRepository.finish_on_thread
+    hold = ThreadRepository.hold
 
-    async def finish_locked(self: RunRepository, *arguments: Any) -> Any:
+    async def hold_and_note(self: ThreadRepository, *arguments: Any) -> Any:
         locked.append(True)
-        return await finish(self, *arguments)
+        return await hold(self, *arguments)
 
-    monkeypatch.setattr(RunRepository, "finish_on_thread", finish_locked)
+    monkeypatch.setattr(ThreadRepository, "hold", hold_and_note)
     async with database.transaction() as connection:
         await resources.runs.accept(connection, thread_id, request, configurable={}, caller=None)
         ending = asyncio.create_task(worker.finish(claimed))
