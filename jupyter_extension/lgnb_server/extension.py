@@ -182,8 +182,6 @@ class LgnbServer(ExtensionApp):
 
         supervisor = Supervisor(
             settings.with_values(api_url=self.api_url, worker_key=self.host.keys.worker),
-            postgres_uri=postgres_uri,
-            redis_uri=redis_uri,
             count=settings.workers,
             on_death=take_over,
             writes_bytecode=not self.reloads,

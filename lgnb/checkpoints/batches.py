@@ -166,7 +166,7 @@ class SaveLine:
         self.error: Exception | None = None
         self._batches = batches
         self._lock = threading.Lock()
-        self._open = 0
+        self._open: deque[float] = deque()
         self._waiting: list[asyncio.Future[None]] = []
 
     def add(self, save: Save) -> None:
@@ -174,7 +174,7 @@ class SaveLine:
         if self.error is not None:
             raise self.error
         with self._lock:
-            self._open += 1
+            self._open.append(time.monotonic())
         self._batches.give(save, self)
 
     async def flush(self) -> None:
@@ -195,6 +195,12 @@ class SaveLine:
         if self.error is not None:
             raise self.error
 
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest save has been waiting that is not done."""
+        with self._lock:
+            return time.monotonic() - self._open[0] if self._open else 0.0
+
     def lost(self) -> LeaseLost | None:
         """What it means that the fence did not hold."""
         return None if self.fence is None else LeaseLost(self.fence.run_id, self.fence.attempt)
@@ -203,7 +209,9 @@ class SaveLine:
         """So many saves are done; who waited for the last one."""
         with self._lock:
             self.error = self.error or error
-            self._open -= count
+            # They are done in the order in which they came, but for one that failed and made the others useless.
+            for _ in range(count):
+                self._open.popleft()
             waiting, self._waiting = (self._waiting, []) if not self._open else ([], self._waiting)
         return waiting
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +21,11 @@ class Line(Protocol):
         """Return when everything is saved; raises what kept it from being saved."""
         ...
 
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest save has been waiting that is not done."""
+        ...
+
 
 @runtime_checkable
 class TakesLines(Protocol):
@@ -33,14 +39,14 @@ class TaskLine:
 
     def __init__(self, save: Callable[[Save], Awaitable[None]]) -> None:
         self._save = save
-        self._tasks: set[asyncio.Future[None]] = set()
+        self._tasks: dict[asyncio.Future[None], float] = {}
         self._error: BaseException | None = None
 
     def add(self, save: Save) -> None:
         if self._error is not None:
             raise self._error
         task = asyncio.ensure_future(self._save(save))
-        self._tasks.add(task)
+        self._tasks[task] = time.monotonic()
         task.add_done_callback(self._saved)
 
     async def flush(self) -> None:
@@ -49,7 +55,11 @@ class TaskLine:
         if self._error is not None:
             raise self._error
 
+    @property
+    def lag_seconds(self) -> float:
+        return time.monotonic() - next(iter(self._tasks.values())) if self._tasks else 0.0
+
     def _saved(self, task: asyncio.Future[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and self._error is None:
             self._error = task.exception()

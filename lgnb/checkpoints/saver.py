@@ -57,6 +57,7 @@ if TYPE_CHECKING:  # a kernel uses the saver over HTTP and must not load the dat
 T = TypeVar("T")
 
 _MAX_INLINE_CHARACTERS = 100
+_LONGEST_LAG_SECONDS = 0.5
 _VERSION_DIGITS = 8  # a superstep of a millisecond would need a day for them
 
 
@@ -246,6 +247,12 @@ class Saver(BaseCheckpointSaver[str]):
     async def settled(self) -> None:
         """Return when everything is committed that nobody waited for; raises what kept it from that."""
         await self._line.flush()
+
+    async def keep_up(self) -> None:
+        """Wait for what was saved until now if that takes long. Between two supersteps: so a run whose Postgres is away
+        goes on by little, and whoever continues it from its last checkpoint repeats as little."""
+        if self._line.lag_seconds > _LONGEST_LAG_SECONDS:
+            await self.settled()
 
     async def adelete_thread(self, thread_id: str) -> None:
         await self._hop(self._storage.delete_threads([UUID(thread_id)]))

@@ -253,8 +253,8 @@ class Execution:
             try:
                 async for namespace, mode, payload in drive(graph, config, options):
                     self._observe(graph, namespace, mode, payload)
-                    if _is_careful(self._claimed) and self._saver is not None:
-                        await self._saver.settled()
+                    if self._saver is not None:
+                        await self._keep_up(self._saver, mode)
                     if self._report is not None:
                         self._show(
                             await transformers.apply(namespace, mode, payload)
@@ -276,6 +276,13 @@ class Execution:
                     await self._saver.settled()
                 if self._stop is None:
                     await self._look_at_values(graph)
+
+    async def _keep_up(self, saver: Saver, mode: str) -> None:
+        """Before the graph is asked for more, see to it that what it has done is saved, or will be in a moment."""
+        if _is_careful(self._claimed):
+            await saver.settled()
+        elif mode == "checkpoints":  # a superstep ends; within one, tokens need not wait for Postgres
+            await saver.keep_up()
 
     async def _chunks(
         self, graph: Pregel, config: RunnableConfig, options: dict[str, Any]

@@ -50,8 +50,6 @@ class Supervisor:
         self,
         settings: Settings,
         *,
-        postgres_uri: str,
-        redis_uri: str,
         count: int,
         on_death: Callable[[int], Awaitable[object]] | None = None,
         command: Sequence[str] = WORKER_COMMAND,
@@ -61,7 +59,7 @@ class Supervisor:
 
         Without `writes_bytecode` a source that is changed twice within a second is read twice.
         """
-        environment = _environment(settings, postgres_uri=postgres_uri, redis_uri=redis_uri)
+        environment = _environment(settings)
         if not writes_bytecode:
             environment["PYTHONDONTWRITEBYTECODE"] = "1"
         self._count = count
@@ -262,14 +260,11 @@ class _Output:
             transport.close()
 
 
-def _environment(settings: Settings, *, postgres_uri: str, redis_uri: str) -> dict[str, str]:
+def _environment(settings: Settings) -> dict[str, str]:
+    # Addresses of embedded servers are not handed down. A worker joins them itself, so that they stay for as long as it
+    # has something to save, also when this process is killed.
     environment = {**os.environ, **settings.environment()}
-    environment |= {
-        "LGNB_POSTGRES_URI": postgres_uri,
-        "LGNB_REDIS_URI": redis_uri,
-        "LGNB_PARENT_PID": str(os.getpid()),
-        "PYTHONUNBUFFERED": "1",
-    }
+    environment |= {"LGNB_PARENT_PID": str(os.getpid()), "PYTHONUNBUFFERED": "1"}
     return {name: value for name, value in environment.items() if name not in _WITHHELD}
 
 

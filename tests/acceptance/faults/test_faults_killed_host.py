@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import psutil
+import pytest
 
 _STEPS = 10
 
 
-async def test_the_start_after_a_killed_host_loses_nothing(lonely: Any, steps_log: Any, until: Any) -> None:
-    """What was stored is there, what was running goes on, what was waiting is executed; the old workers end."""
+@pytest.mark.parametrize("returns", ["at once", "later"])
+async def test_the_start_after_a_killed_host_loses_nothing(
+    lonely: Any, steps_log: Any, until: Any, returns: str
+) -> None:
+    """What was stored is there, what was running goes on, what was waiting is executed; the old workers end.
+
+    They keep Postgres for as long as they need to save what they have executed.
+    """
     host = await lonely.host(workers=1)
     client = host.client
     done = await client.threads.create()
@@ -23,6 +30,8 @@ async def test_the_start_after_a_killed_host_loses_nothing(lonely: Any, steps_lo
     workers = [psutil.Process(pid) for pid in host.worker_pids]
 
     host.kill()
+    if returns == "later":
+        await until(lambda: not any(map(lonely.lives, workers)), what="the old workers end")
     host = await lonely.host(workers=1)
     client = host.client
 

@@ -18,7 +18,8 @@ _REQUEST: dict[str, Any] = {"input": {"step": 0}, "context": {"steps": _STEPS, "
 
 async def test_a_restart_of_postgres_loses_nothing(lonely: Any, until: Any, figure: Any) -> None:
     """Runs in the background, waited for and streamed all end well; clients wait, or see 503, and never 500."""
-    host = await lonely.host(workers=1)
+    # Long enough for Postgres to return on a busy machine: what is told here is not of attempts that begin again.
+    host = await lonely.host(workers=1, lease_seconds=20)
     client = host.client
     threads = [await client.threads.create() for _ in range(20)]
     runs = [await client.runs.create(thread["thread_id"], "counter", **_REQUEST) for thread in threads]

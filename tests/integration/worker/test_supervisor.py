@@ -37,11 +37,8 @@ async def supervise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
         script = tmp_path / "worker.py"
         script.write_text(_PROGRAM + program)
         monkeypatch.setenv("SUPERVISED_HOME", str(tmp_path))
-        settings = Settings(drain_seconds=drain_seconds)
-        command = (sys.executable, str(script))
-        made = Supervisor(
-            settings, postgres_uri="postgresql://p/p", redis_uri="redis://r", count=count, command=command, **more
-        )
+        settings = Settings(postgres_uri="postgresql://p/p", drain_seconds=drain_seconds)
+        made = Supervisor(settings, count=count, command=(sys.executable, str(script)), **more)
         built.append(made)
         made.start()
         return made
@@ -181,7 +178,8 @@ async def test_a_worker_knows_its_servers_and_its_host_but_no_secret_of_the_host
 
     environment = json.loads((tmp_path / "env").read_text())
     assert environment["LGNB_POSTGRES_URI"] == "postgresql://p/p"
-    assert environment["LGNB_REDIS_URI"] == "redis://r"
+    # It joins the embedded server itself.
+    assert "LGNB_REDIS_URI" not in environment
     assert environment["LGNB_PARENT_PID"] == str(os.getpid())
     assert "secret" not in environment.values()
 
