@@ -44,6 +44,7 @@ from ..host import Host
 from ..hub import token_of_server
 from ..keys import authorization_secret, same_secret
 from ..refusals import refusal
+from ..request_log import counted_only
 from ..route import MOUNT, UUID_PARAMETERS, Route
 
 logger = logging.getLogger(__name__)
@@ -387,6 +388,10 @@ class LgnbHandler(APIHandler):
     def compute_etag(self) -> None:
         """None: hashing every answer would save nothing, since rows carry their own times."""
 
+    def check_etag_header(self) -> bool:
+        """False, without reading what the client knows: see `compute_etag`."""
+        return False
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None))[1]
         told = refusal(error, status=status_code, request_id=self.request_id)
@@ -400,7 +405,8 @@ class LgnbHandler(APIHandler):
         self.finish(encode(told.body))
 
     def _log(self) -> None:
-        super()._log()
+        if not counted_only(self):
+            super()._log()
         if told := picked(self.request.headers, self.host.http.logging_headers):
             shown = " ".join(f"{name}={encode(value).decode()}" for name, value in sorted(told.items()))
             logger.info("%s %s %d %s", self.request.method, self.request.path, self.get_status(), shown)
