@@ -17,7 +17,10 @@ from .queries import query
 from .repository import Repository, raw_json, where
 
 _LIVE = sql.SQL("(i.expires_at IS NULL OR i.expires_at > now())")
-_COLUMNS = sql.SQL("i.namespace, i.key, i.value, i.created_at, i.updated_at, i.ttl_minutes")
+_ITEMS = sql.SQL(
+    "SELECT i.namespace, i.key, i.value, i.created_at, i.updated_at, i.ttl_minutes\nFROM store_items i"
+)
+_NEWEST_PAGE = sql.SQL("\nORDER BY i.updated_at DESC, i.namespace, i.key\nLIMIT %(limit)s\nOFFSET %(offset)s")
 _COMPARISONS: dict[str, sql.SQL] = {
     "$gt": sql.SQL(">"),
     "$gte": sql.SQL(">="),
@@ -75,10 +78,7 @@ class StoreRepository(Repository):
             conditions.append(
                 sql.SQL("NOT EXISTS (SELECT 1 FROM store_vectors v WHERE v.namespace = i.namespace AND v.key = i.key)")
             )
-        statement = sql.SQL("SELECT {}\nFROM store_items i").format(_COLUMNS) + where(conditions)
-        statement += sql.SQL(
-            "\nORDER BY i.updated_at DESC, i.namespace, i.key\nLIMIT %(limit)s\nOFFSET %(offset)s"
-        ).format()
+        statement = _ITEMS + where(conditions) + _NEWEST_PAGE
         return await self._composed(ItemRow, statement, {**params, "limit": what.limit, "offset": what.offset})
 
     async def namespaces(self, what: NamespaceQuery) -> list[list[str]]:

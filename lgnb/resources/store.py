@@ -208,7 +208,8 @@ class Store(Acting):
         ordered = [last[name] for name in sorted(last)]
         vectors = await self._vectors(ordered)
         values = await asyncio.to_thread(_encoded, ordered) if len(ordered) > 100 else _encoded(ordered)
-        async with self._database.transaction() as connection:
+        is_one_statement = len(ordered) == 1 and self._index is None
+        async with self._database.connection() if is_one_statement else self._database.transaction() as connection:
             items = StoreRepository(connection)
             for item, value, own in zip(ordered, values, vectors, strict=True):
                 if value is None:
