@@ -18,20 +18,27 @@ _MOST_AT_ONCE = 32
 class Gathering(Generic[T, R]):
     """Awaits one answer per item; all calls come from one event loop.
 
+    Up to `most_under_way` groups are worked on at the same time, and items gather only beyond that.
+
     When a group fails each of its items is tried alone, so that one bad item spoils no other; but not when a server
     does not answer, since that is nobody's fault and would take each of them as long.
     """
 
-    def __init__(self, do: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
+    def __init__(self, do: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, most_under_way: int = 1) -> None:
         self._do = do
+        self._most_under_way = most_under_way
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._under_way = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def add(self, item: T) -> R:
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if self._task is None:
-            self._task = asyncio.create_task(self._work(), name="lgnb-gathering")
+        if self._under_way < self._most_under_way:
+            self._under_way += 1
+            task = asyncio.create_task(self._work(), name="lgnb-gathering")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await answer
 
     async def _work(self) -> None:
@@ -40,7 +47,8 @@ class Gathering(Generic[T, R]):
                 group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_AT_ONCE))]
                 await self._answer(group)
         finally:
-            self._task = None
+            # Not when the task is known to be done: whoever adds something before that would wait for ever.
+            self._under_way -= 1
 
     async def _answer(self, group: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         try:

@@ -1,7 +1,7 @@
 """Jupyter's log of requests, without the lines that it writes for nobody.
 
-It makes a line of every success and gives it to the debug log, which by default shows it nowhere. To make that line costs
-more than all else that Jupyter does at the end of a request.
+It makes a line of every success and gives it to the debug log, which by default shows it nowhere. To make that line
+costs more than all else that Jupyter does at the end of a request.
 """
 
 from __future__ import annotations

@@ -11,10 +11,12 @@ from uuid import UUID
 
 from ..db.checkpoints import CheckpointRepository
 from ..db.database import Database
+from ..gathering import Gathering
 from ..models.checkpoints import (
     Blob,
     CheckpointFilter,
     CheckpointKey,
+    CheckpointPlace,
     DeltaHistory,
     Fence,
     NewCheckpoint,
@@ -81,8 +83,9 @@ class CheckpointStorage(Protocol):
 class PostgresStorage:
     """CheckpointStorage on our own Postgres; each call is one statement, except a list, which is three.
 
-    Saves that come at the same time go together, as one batch. A run outlives a short restart of Postgres: saving is
-    tried again for `patience_seconds`. Reading is not, since the caller may be a request that is better told at once.
+    Saves that come at the same time go together, as one batch, and so do reads of one checkpoint each. A run outlives a
+    short restart of Postgres: saving is tried again for `patience_seconds`. Reading is not, since the caller may be a
+    request that is better told at once.
     """
 
     keeps_parts = True
@@ -90,6 +93,8 @@ class PostgresStorage:
     def __init__(self, database: Database, *, patience_seconds: float = 5.0) -> None:
         self._database = database
         self._batches = SaveBatches(database, patience_seconds=patience_seconds)
+        # Several at a time, so that nobody waits behind a large state; a burst shares its statements all the same.
+        self._reads = Gathering(self._read_together, most_under_way=4)
         self._vault = database.vault
 
     def line(self, fence: Fence | None) -> SaveLine | None:
@@ -108,10 +113,8 @@ class PostgresStorage:
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
     ) -> SavedCheckpoint | None:
-        async with self._database.connection() as connection:
-            found = await CheckpointRepository(connection).get(
-                thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
-            )
+        place = CheckpointPlace(thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id)
+        found = await self._reads.add(place)
         return (await opened([found], self._vault))[0] if found else None
 
     async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:
@@ -155,6 +158,10 @@ class PostgresStorage:
     async def prune(self, thread_ids: Sequence[UUID]) -> None:
         async with self._database.connection() as connection:
             await CheckpointRepository(connection).prune(thread_ids)
+
+    async def _read_together(self, places: Sequence[CheckpointPlace]) -> list[SavedCheckpoint | None]:
+        async with self._database.connection() as connection:
+            return await CheckpointRepository(connection).get(places)
 
     async def _save(self, save: Save, fence: Fence | None) -> None:
         line = self._batches.line(fence)

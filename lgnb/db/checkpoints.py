@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
+import orjson
 from psycopg import rows, sql
 from psycopg.types.json import Jsonb
 
@@ -18,6 +19,7 @@ from ..models.checkpoints import (
     Blob,
     CheckpointFilter,
     CheckpointKey,
+    CheckpointPlace,
     DeltaHistory,
     Fence,
     NextTasks,
@@ -31,7 +33,7 @@ from ..models.checkpoints import (
 from .conditions import satisfied
 from .packing import typed_blob, unpacked_checkpoint, unpacked_writes
 from .queries import query
-from .repository import Repository, where
+from .repository import Repository, raw_json, where
 from .saves import SaveRows
 
 _PAGE_COLUMNS = sql.SQL(
@@ -62,33 +64,20 @@ class CheckpointRepository(Repository):
         held = frozenset(row[0] or ()) if row else frozenset[int]()
         return [number in held for number in numbers]
 
-    async def get(
-        self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
-    ) -> SavedCheckpoint | None:
-        """One checkpoint, or the newest of the namespace."""
-        found = await self._rows(
-            query("checkpoint_get"), thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
-        )
-        if not found:
-            return None
-        row = found[0]
-        return _checkpoint(
-            row,
-            values=_joined_blobs(row),
-            places=_places(row),
-            writes=unpacked_writes(
-                SavedWrite(task_id=task_id, task_path=path, idx=idx, channel=channel, blob=Blob(kind, data))
-                for task_id, path, idx, channel, kind, data in zip(
-                    row["task_ids"] or (),
-                    row["task_paths"] or (),
-                    row["idxs"] or (),
-                    row["write_channels"] or (),
-                    row["write_types"] or (),
-                    row["write_blobs"] or (),
-                    strict=True,
-                )
-            ),
-        )
+    async def get(self, places: Sequence[CheckpointPlace]) -> list[SavedCheckpoint | None]:
+        """The checkpoint at each place, in one statement; None where there is none."""
+        asked = [
+            {
+                "number": number,
+                "thread_id": place.thread_id,
+                "checkpoint_ns": place.checkpoint_ns,
+                "checkpoint_id": place.checkpoint_id,
+            }
+            for number, place in enumerate(places)
+        ]
+        rows = await self._rows(query("checkpoint_get"), asked=raw_json(orjson.dumps(asked)))
+        found = {row["number"]: row for row in rows}
+        return [_whole(found[number]) if number in found else None for number in range(len(places))]
 
     async def page(
         self, which: CheckpointFilter, *, with_values: bool = True, with_writes: bool = True
@@ -228,6 +217,27 @@ class CheckpointRepository(Repository):
             place = (row["thread_id"], row["checkpoint_ns"], row["checkpoint_id"])
             writes.setdefault(place, []).append(_write(row))
         return {place: unpacked_writes(rows_of_place) for place, rows_of_place in writes.items()}
+
+
+def _whole(row: Mapping[str, Any]) -> SavedCheckpoint:
+    """A checkpoint from a row that holds all of it."""
+    return _checkpoint(
+        row,
+        values=_joined_blobs(row),
+        places=_places(row),
+        writes=unpacked_writes(
+            SavedWrite(task_id=task_id, task_path=path, idx=idx, channel=channel, blob=Blob(kind, data))
+            for task_id, path, idx, channel, kind, data in zip(
+                row["task_ids"] or (),
+                row["task_paths"] or (),
+                row["idxs"] or (),
+                row["write_channels"] or (),
+                row["write_types"] or (),
+                row["write_blobs"] or (),
+                strict=True,
+            )
+        ),
+    )
 
 
 def _joined_blobs(row: Mapping[str, Any]) -> dict[str, Blob]:

@@ -17,9 +17,7 @@ from .queries import query
 from .repository import Repository, raw_json, where
 
 _LIVE = sql.SQL("(i.expires_at IS NULL OR i.expires_at > now())")
-_ITEMS = sql.SQL(
-    "SELECT i.namespace, i.key, i.value, i.created_at, i.updated_at, i.ttl_minutes\nFROM store_items i"
-)
+_ITEMS = sql.SQL("SELECT i.namespace, i.key, i.value, i.created_at, i.updated_at, i.ttl_minutes\nFROM store_items i")
 _NEWEST_PAGE = sql.SQL("\nORDER BY i.updated_at DESC, i.namespace, i.key\nLIMIT %(limit)s\nOFFSET %(offset)s")
 _COMPARISONS: dict[str, sql.SQL] = {
     "$gt": sql.SQL(">"),

@@ -191,6 +191,15 @@ class SavedCheckpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointPlace:
+    """One checkpoint; with a `checkpoint_id` of None the newest of the namespace."""
+
+    thread_id: UUID
+    checkpoint_ns: str
+    checkpoint_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointFilter:
     """Which checkpoints to list, newest first; None means any."""
 

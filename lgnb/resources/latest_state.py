@@ -11,7 +11,7 @@ from ..checkpoints.sealed import opened
 from ..db.checkpoints import CheckpointRepository
 from ..db.database import Connection
 from ..db.threads import ThreadRepository
-from ..models.checkpoints import CheckpointFilter, SavedCheckpoint
+from ..models.checkpoints import CheckpointFilter, CheckpointPlace, SavedCheckpoint
 from ..models.runs import RunOutcome
 from ..models.vault import current_sealing, sealing_for
 
@@ -26,9 +26,8 @@ class _Pages:
     async def get(
         self, *, thread_id: UUID, checkpoint_ns: str, checkpoint_id: UUID | None = None
     ) -> SavedCheckpoint | None:
-        saved = await self._checkpoints.get(
-            thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id
-        )
+        place = CheckpointPlace(thread_id=thread_id, checkpoint_ns=checkpoint_ns, checkpoint_id=checkpoint_id)
+        (saved,) = await self._checkpoints.get([place])
         return (await opened([saved], self._vault))[0] if saved else None
 
     async def list(self, which: CheckpointFilter) -> Sequence[SavedCheckpoint]:

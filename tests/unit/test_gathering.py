@@ -78,3 +78,29 @@ async def test_who_does_not_wait_any_more_hinders_nobody() -> None:
     assert await second == 4
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+async def test_what_comes_while_several_groups_may_be_under_way_waits_for_none() -> None:
+    work = Work()
+    gathering = Gathering(work.do, most_under_way=2)
+    answers = [asyncio.ensure_future(gathering.add(1))]
+    for number in (2, 3, 4):
+        while len(work.groups) < min(number - 1, 2):
+            await asyncio.sleep(0)
+        answers.append(asyncio.ensure_future(gathering.add(number)))
+        await asyncio.sleep(0)
+    work.may.set()
+
+    assert await asyncio.gather(*answers) == [2, 4, 6, 8]
+    assert work.groups == [[1], [2], [3, 4]]
+
+
+async def test_what_is_added_by_whoever_got_the_last_answer_is_done_too() -> None:
+    work = Work()
+    work.may.set()
+    gathering = Gathering(work.do)
+
+    async def twice() -> int:
+        return await gathering.add(await gathering.add(1))
+
+    assert await asyncio.wait_for(twice(), 5) == 4

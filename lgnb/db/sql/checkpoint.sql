@@ -103,71 +103,79 @@ WITH fence AS (
 SELECT array_agg(fence) FROM fence;
 
 -- checkpoint_get --
--- One checkpoint, or the newest of the namespace, with its values part by part and its pending writes.
-SELECT
-    c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.created_at, c.checkpoint, c.metadata,
-    c.inline_channels, c.inline_types, c.inline_values,
-    t.next, t.tasks, t.channels AS task_channels, t.is_single, t.defaults,
-    v.channels, v.types, v.blobs, v.lineages, v.parts, v.can_grow,
-    w.task_ids, w.task_paths, w.idxs, w.write_channels, w.write_types, w.write_blobs
-FROM checkpoints AS c
-LEFT JOIN checkpoint_tasks AS t USING (thread_id, checkpoint_ns, checkpoint_id)
+-- Each checkpoint that is asked for, or the newest of its namespace, with its values part by part and its pending writes.
+SELECT asked.number, found.*
+FROM jsonb_to_recordset(%(asked)s::jsonb) AS asked (
+    number integer, thread_id uuid, checkpoint_ns text, checkpoint_id uuid
+)
 CROSS JOIN LATERAL (
     SELECT
-        array_agg(v.channel ORDER BY v.channel, p.part) AS channels,
-        array_agg(p.type ORDER BY v.channel, p.part) AS types,
-        array_agg(p.value ORDER BY v.channel, p.part) AS blobs,
-        array_agg(coalesce(v.lineage, v.version) ORDER BY v.channel, p.part) AS lineages,
-        array_agg(v.part ORDER BY v.channel, p.part) AS parts,
-        array_agg(NOT EXISTS (
-            SELECT 1 FROM checkpoint_values AS later
-            WHERE later.thread_id = c.thread_id AND later.checkpoint_ns = c.checkpoint_ns
-                AND later.channel = v.channel AND later.lineage = coalesce(v.lineage, v.version)
-                AND later.value IS NOT NULL AND later.part > v.part
-        ) ORDER BY v.channel, p.part) AS can_grow
-    FROM jsonb_each_text(c.checkpoint -> 'channel_versions') AS seen (channel, version)
-    JOIN checkpoint_values AS v
-        ON v.thread_id = c.thread_id AND v.checkpoint_ns = c.checkpoint_ns
-        AND v.channel = seen.channel AND v.version = seen.version
+        c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.created_at, c.checkpoint, c.metadata,
+        c.inline_channels, c.inline_types, c.inline_values,
+        t.next, t.tasks, t.channels AS task_channels, t.is_single, t.defaults,
+        v.channels, v.types, v.blobs, v.lineages, v.parts, v.can_grow,
+        w.task_ids, w.task_paths, w.idxs, w.write_channels, w.write_types, w.write_blobs
+    FROM checkpoints AS c
+    LEFT JOIN checkpoint_tasks AS t USING (thread_id, checkpoint_ns, checkpoint_id)
     CROSS JOIN LATERAL (
-        SELECT v.type, v.value, 0 AS part WHERE v.lineage IS NULL
-        UNION ALL
-        SELECT whole.type, whole.value, 0
-        FROM checkpoint_values AS whole
-        WHERE whole.thread_id = c.thread_id AND whole.checkpoint_ns = c.checkpoint_ns
-            AND whole.channel = v.channel AND whole.version = v.lineage
-        UNION ALL
-        SELECT tail.type, tail.value, tail.part
-        FROM checkpoint_values AS tail
-        WHERE tail.thread_id = c.thread_id AND tail.checkpoint_ns = c.checkpoint_ns
-            AND tail.channel = v.channel AND tail.lineage = v.lineage
-            AND tail.value IS NOT NULL AND tail.part <= v.part
-    ) AS p
-) AS v
-CROSS JOIN LATERAL (
-    SELECT
-        array_agg(w.task_id ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS task_ids,
-        array_agg(w.task_path ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS task_paths,
-        array_agg(w.idx ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS idxs,
-        array_agg(w.channel ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_channels,
-        array_agg(w.type ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_types,
-        array_agg(w.value ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_blobs
-    FROM (
-        SELECT DISTINCT ON (p.task_id, p.idx) p.task_id, p.task_path, p.idx, p.channel, p.type, p.value
-        FROM checkpoint_writes AS p
-        WHERE p.thread_id = c.thread_id AND p.checkpoint_ns = c.checkpoint_ns
-            AND p.checkpoint_id = c.checkpoint_id
-        ORDER BY p.task_id, p.idx, p.written_at DESC
+        SELECT
+            array_agg(v.channel ORDER BY v.channel, p.part) AS channels,
+            array_agg(p.type ORDER BY v.channel, p.part) AS types,
+            array_agg(p.value ORDER BY v.channel, p.part) AS blobs,
+            array_agg(coalesce(v.lineage, v.version) ORDER BY v.channel, p.part) AS lineages,
+            array_agg(v.part ORDER BY v.channel, p.part) AS parts,
+            array_agg(NOT EXISTS (
+                SELECT 1 FROM checkpoint_values AS later
+                WHERE later.thread_id = c.thread_id AND later.checkpoint_ns = c.checkpoint_ns
+                    AND later.channel = v.channel AND later.lineage = coalesce(v.lineage, v.version)
+                    AND later.value IS NOT NULL AND later.part > v.part
+            ) ORDER BY v.channel, p.part) AS can_grow
+        FROM jsonb_each_text(c.checkpoint -> 'channel_versions') AS seen (channel, version)
+        JOIN checkpoint_values AS v
+            ON v.thread_id = c.thread_id AND v.checkpoint_ns = c.checkpoint_ns
+            AND v.channel = seen.channel AND v.version = seen.version
+        CROSS JOIN LATERAL (
+            SELECT v.type, v.value, 0 AS part WHERE v.lineage IS NULL
+            UNION ALL
+            SELECT whole.type, whole.value, 0
+            FROM checkpoint_values AS whole
+            WHERE whole.thread_id = c.thread_id AND whole.checkpoint_ns = c.checkpoint_ns
+                AND whole.channel = v.channel AND whole.version = v.lineage
+            UNION ALL
+            SELECT tail.type, tail.value, tail.part
+            FROM checkpoint_values AS tail
+            WHERE tail.thread_id = c.thread_id AND tail.checkpoint_ns = c.checkpoint_ns
+                AND tail.channel = v.channel AND tail.lineage = v.lineage
+                AND tail.value IS NOT NULL AND tail.part <= v.part
+        ) AS p
+    ) AS v
+    CROSS JOIN LATERAL (
+        SELECT
+            array_agg(w.task_id ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS task_ids,
+            array_agg(w.task_path ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS task_paths,
+            array_agg(w.idx ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS idxs,
+            array_agg(w.channel ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_channels,
+            array_agg(w.type ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_types,
+            array_agg(w.value ORDER BY w.task_path COLLATE "C", w.task_id, w.idx) AS write_blobs
+        FROM (
+            SELECT DISTINCT ON (p.task_id, p.idx) p.task_id, p.task_path, p.idx, p.channel, p.type, p.value
+            FROM checkpoint_writes AS p
+            WHERE p.thread_id = c.thread_id AND p.checkpoint_ns = c.checkpoint_ns
+                AND p.checkpoint_id = c.checkpoint_id
+            ORDER BY p.task_id, p.idx, p.written_at DESC
+        ) AS w
     ) AS w
-) AS w
-WHERE c.thread_id = %(thread_id)s
-    AND c.checkpoint_ns = %(checkpoint_ns)s
-    AND c.checkpoint_id = coalesce(%(checkpoint_id)s::uuid, (
-        SELECT checkpoint_id FROM checkpoints
-        WHERE thread_id = %(thread_id)s AND checkpoint_ns = %(checkpoint_ns)s
-        ORDER BY checkpoint_id DESC
-        LIMIT 1
-    ));
+    WHERE c.thread_id = asked.thread_id
+        AND c.checkpoint_ns = asked.checkpoint_ns
+        AND c.checkpoint_id = coalesce(asked.checkpoint_id, (
+            SELECT newest.checkpoint_id FROM checkpoints AS newest
+            WHERE newest.thread_id = asked.thread_id AND newest.checkpoint_ns = asked.checkpoint_ns
+            ORDER BY newest.checkpoint_id DESC
+            LIMIT 1
+        ))
+    -- There is no other, but so each is looked up by its key, whatever their number is thought to be.
+    LIMIT 1
+) AS found;
 
 -- checkpoint_list_values --
 -- The values of a page of checkpoints, each version once, and the parts of those that are lists, each part once.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -9,12 +11,15 @@ import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.memory import InMemorySaver
 from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
 
 from lgnb.checkpoints.codec import Codec
 from lgnb.checkpoints.saver import Saver
 from lgnb.checkpoints.storage import PostgresStorage
+from lgnb.db.checkpoints import CheckpointRepository
 from lgnb.db.database import Database
 from lgnb.db.queries import query
+from lgnb.models.checkpoints import CheckpointPlace, SavedCheckpoint
 
 from . import graphs
 
@@ -52,11 +57,13 @@ async def test_loading_finds_everything_by_primary_keys(database: Database, stor
     for _ in range(3):
         await graph.ainvoke(graphs.INPUT, {"configurable": {"thread_id": str(uuid4())}})
 
+    one = None if latest else str(uuid4())
+
     async with database.transaction() as connection:
         await connection.execute("SET LOCAL enable_seqscan = off")
         cursor = await connection.execute(
             "EXPLAIN " + query("checkpoint_get"),
-            {"thread_id": uuid4(), "checkpoint_ns": "", "checkpoint_id": None if latest else uuid4()},
+            {"asked": Jsonb([{"number": 0, "thread_id": str(uuid4()), "checkpoint_ns": "", "checkpoint_id": one}])},
         )
         plan = "\n".join(row[0] for row in await cursor.fetchall())
 
@@ -110,3 +117,28 @@ async def test_the_writes_of_a_task_are_one_row_and_what_comes_later_is_added(
 
     assert rows == [1, 3]
     assert pending[0] == pending[1]
+
+
+async def test_runs_that_begin_together_load_together(
+    database: Database, storage: PostgresStorage, monkeypatch: pytest.MonkeyPatch
+):
+    graph = graphs.linear().compile(checkpointer=Saver(storage, Codec()))
+    thread_ids = [str(uuid4()) for _ in range(20)]
+    for number, thread_id in enumerate(thread_ids[:10]):
+        await graph.ainvoke({"log": [f"of {number}"]}, {"configurable": {"thread_id": thread_id}})
+    groups: list[int] = []
+    get = CheckpointRepository.get
+
+    async def counted(self: CheckpointRepository, places: Sequence[CheckpointPlace]) -> list[SavedCheckpoint | None]:
+        groups.append(len(places))
+        return await get(self, places)
+
+    monkeypatch.setattr(CheckpointRepository, "get", counted)
+    found = await asyncio.gather(
+        *(Saver(storage).aget_tuple({"configurable": {"thread_id": thread_id}}) for thread_id in thread_ids)
+    )
+
+    assert sum(groups) == 20
+    assert len(groups) <= 5
+    logs = [one.checkpoint["channel_values"]["log"] if one else None for one in found]
+    assert [log[0] if log else None for log in logs] == [f"of {number}" for number in range(10)] + [None] * 10

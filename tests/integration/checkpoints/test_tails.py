@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from typing_extensions import TypedDict
@@ -131,7 +132,7 @@ async def test_a_place_taken_meanwhile_is_noticed_by_the_database(storage: Postg
     first = await graph_on(one).aupdate_state(config, {"said": ["one"]})
     loaded = await one.aget_tuple(config)
     assert loaded is not None
-    checkpoint = {**loaded.checkpoint, "id": first["configurable"]["checkpoint_id"][:-2] + "ff"}
+    checkpoint = {**loaded.checkpoint, "id": str(uuid6())}
     version = other.get_next_version(loaded.checkpoint["channel_versions"]["said"], None)
     checkpoint["channel_values"] = {**checkpoint["channel_values"], "said": ["a", {"n": 1}, "other"]}
     checkpoint["channel_versions"] = {**checkpoint["channel_versions"], "said": version}

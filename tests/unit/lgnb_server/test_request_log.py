@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 from jupyter_server.log import log_request
-
 from lgnb_server import request_log
 
 
