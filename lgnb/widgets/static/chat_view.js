@@ -92,15 +92,19 @@ class ChatView {
     replace(this.waiting);
     const interrupts = interruptsOf(this.state);
     const isBusy = this.row.status === "busy";
+    const hasFailed = this.row.status === "error";
+    // A run that has just ended tells of its own end, and offers to go on.
+    const shown = [...this.shownRuns.values()].map((view) => view.story);
     if (interrupts.length && !isBusy) {
       this.form = interruptForm(this.waiting, this.context, {
         thread: this.thread, interrupts, assistant: assistantOf(this.row), focus: this.context.wasAskedFor, onanswered: (run) => this.attach(run),
       });
-    } else if (this.state.next?.length && !isBusy) {
-      append(this.waiting, [h("p", { class: "lg-quiet" }, `Paused before ${this.state.next.join(", ")}. `,
-        button("Continue", () => this.send({ input: null }), { kind: "small" }))]);
+    } else if (this.state.next?.length && !isBusy && !shown.some((story) => story.state === "paused")) {
+      const nodes = this.state.next.join(", ");
+      append(this.waiting, [h("p", { class: "lg-quiet" }, hasFailed ? `Stopped in ${nodes}. ` : `Paused before ${nodes}. `,
+        button(hasFailed ? "Try again" : "Continue", () => this.send({ input: null }), { kind: "small" }))]);
     }
-    if (this.row.status === "error" && this.row.error) {
+    if (hasFailed && this.row.error && !shown.some((story) => story.failure)) {
       const { error, message } = this.row.error;
       append(this.waiting, [h("div", { class: "lg-problem" }, h("strong", {}, error ?? "Error"), ": ", message ?? brief(this.row.error))]);
     }

@@ -227,7 +227,23 @@ def test_an_error_is_told_with_its_node(page: Page, lab: Any, api: Api) -> None:
     open_at(page, lab, f"/threads/{thread}/runs/{run}")
 
     expect(page.locator(".lg-failure")).to_contain_text("ValueError in node fail: failed on purpose")
+    expect(page.get_by_text("Stopped in fail.")).to_be_visible()
     screenshot(page, "studio-error")
+    expect(page.locator(".lg-chat .lg-problem")).to_have_count(1)
+
+
+def test_a_failed_thread_says_why_once_and_is_tried_again(page: Page, lab: Any, api: Api) -> None:
+    """Also for who comes later and sees no run."""
+    thread = api.finished("failing", {"text": "x"})
+    open_at(page, lab, f"/threads/{thread}")
+    problems = page.locator(".lg-chat .lg-problem")
+    expect(problems).to_have_count(1)
+    expect(problems).to_contain_text("ValueError: failed on purpose")
+    page.get_by_role("button", name="Try again").click()
+
+    expect(page.locator(".lg-failure")).to_contain_text("ValueError in node fail: failed on purpose")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    expect(problems).to_have_count(1)
 
 
 def test_an_assistant_is_made_edited_by_its_schema_and_compared(page: Page, lab: Any, api: Api) -> None:
