@@ -24,31 +24,43 @@ _CONFIRM_SECONDS = 1.0
 
 
 class Bell:
-    """What one listener holds: rung since it last waited, and whether the end of the run was heard.
+    """What its only listener holds: rung since it last waited, and whether the end of the run was heard.
 
     `rung_at` counts the rings of all bells until this one was rung last.
     """
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._is_rung = False
+        self._heard: asyncio.Future[None] | None = None
         self.end_heard = False
         self.rung_at = 0
 
     def ring(self, event: str | None = None, *, at: int) -> None:
         self.rung_at = at
         self.end_heard = self.end_heard or event == END
-        self._rung.set()
+        self._is_rung = True
+        if self._heard is not None:
+            _settle(self._heard)
 
     async def wait(self, *, timeout_seconds: float) -> bool:
         """Wait for the next ring; False when none came in time."""
-        if not self._rung.is_set():
+        if not self._is_rung:
+            # An event and asyncio.timeout would cost more, for each reader of each event.
+            loop = asyncio.get_running_loop()
+            self._heard = loop.create_future()
+            timer = loop.call_later(timeout_seconds, _settle, self._heard)
             try:
-                async with asyncio.timeout(timeout_seconds):
-                    await self._rung.wait()
-            except TimeoutError:
-                return False
-        self._rung.clear()
-        return True
+                await self._heard
+            finally:
+                timer.cancel()
+                self._heard = None
+        was_rung, self._is_rung = self._is_rung, False
+        return was_rung
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class Bells:
