@@ -94,8 +94,12 @@ class HostEvents:
     ) -> bool:
         return await _append(self._link, "append_events", run_id=run_id, attempt=attempt, events=events)
 
-    async def append_end(self, run_id: UUID, *, thread_id: UUID, attempt: int, number: int, status: str) -> bool:
-        return await _append(self._link, "append_end", run_id=run_id, attempt=attempt, number=number, status=status)
+    async def append_end(
+        self, run_id: UUID, *, thread_id: UUID, attempt: int, number: int, status: str, result: bytes = b""
+    ) -> bool:
+        return await _append(
+            self._link, "append_end", run_id=run_id, attempt=attempt, number=number, status=status, result=result
+        )
 
 
 class HostThreadLog:

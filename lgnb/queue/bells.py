@@ -15,7 +15,7 @@ from uuid import UUID
 from redis.exceptions import RedisError
 
 from .connection import Queue, end_task
-from .events import END
+from .events import END, RESULT
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ _CONFIRM_SECONDS = 1.0
 class Bell:
     """What its only listener holds: rung since it last waited, and whether the end of the run was heard.
 
+    With the end may come `result`, the JSON text that waiting callers are told.
     `rung_at` counts the rings of all bells until this one was rung last.
     """
 
@@ -33,6 +34,7 @@ class Bell:
         self._is_rung = False
         self._heard: asyncio.Future[None] | None = None
         self.end_heard = False
+        self.result: bytes | None = None
         self.rung_at = 0
 
     def ring(self, event: str | None = None, *, at: int) -> None:
@@ -178,9 +180,14 @@ class Bells:
                 self._early.discard(bell)
                 bell.ring(at=self.heard)
         elif message["type"] == "message":
+            data: bytes = message["data"]
+            if data.startswith(RESULT):
+                for bell in self._listeners.get(channel, ()):
+                    bell.result = data.removeprefix(RESULT)
+                return
             self.heard += 1
             for bell in self._listeners.get(channel, ()):
-                bell.ring(message["data"].decode(), at=self.heard)
+                bell.ring(data.decode(), at=self.heard)
 
     def _ring_all(self) -> None:
         self.heard += 1

@@ -18,6 +18,9 @@ from .connection import Queue, translated
 
 # The name of the last entry of a run's log. Clients never see it: their stream closes instead.
 END = "end"
+# What the bell of a run says before it rings for the end, in front of what waiting callers are told.
+RESULT = b"result "
+_MOST_TOLD_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,19 @@ class EventLog:
         attempt: int,
         events: Sequence[tuple[int, str, bytes]],
         ended: bool = False,
+        result: bytes = b"",
     ) -> bool:
         """Append (number, name, data) triples in one round trip; False when a newer attempt has written already.
 
         Numbers that are there already are left out, so a batch may be sent again when its fate is not known.
         """
         arguments: list[Any] = [attempt, self._ttl_ms if ended else self._live_ttl_ms]
-        arguments += [self._keys.run_bell(run_id), self._keys.thread_bell(thread_id)]
+        is_told = 0 < len(result) <= _MOST_TOLD_BYTES
+        arguments += [
+            self._keys.run_bell(run_id),
+            self._keys.thread_bell(thread_id),
+            RESULT + result if is_told else b"",
+        ]
         for number, name, data in events:
             arguments += (number, *self._within_bounds(name, data))
         with translated():
@@ -67,10 +76,15 @@ class EventLog:
             )
         return last is not None
 
-    async def append_end(self, run_id: UUID, *, thread_id: UUID, attempt: int, number: int, status: str) -> bool:
-        """Close the log. The status must be committed in Postgres by then."""
+    async def append_end(
+        self, run_id: UUID, *, thread_id: UUID, attempt: int, number: int, status: str, result: bytes = b""
+    ) -> bool:
+        """Close the log. Status and result must be committed in Postgres by then.
+
+        A small `result` is told with the bell, which saves whoever waits for it a look into Postgres.
+        """
         end = (number, END, status.encode())
-        return await self.append(run_id, thread_id=thread_id, attempt=attempt, events=[end], ended=True)
+        return await self.append(run_id, thread_id=thread_id, attempt=attempt, events=[end], ended=True, result=result)
 
     async def read(self, run_id: UUID, *, after: str, count: int = 500) -> list[LoggedEvent]:
         """Entries with an id larger than `after` ("0" for all), oldest first."""

@@ -143,10 +143,12 @@ class KernelReach:
         claimed = self._spoken_of(run_id, attempt)
         return await self._events.append(run_id, thread_id=claimed.thread_id, attempt=attempt, events=events)
 
-    async def append_end(self, *, run_id: UUID, attempt: int, number: int, status: RunStatus) -> bool:
+    async def append_end(
+        self, *, run_id: UUID, attempt: int, number: int, status: RunStatus, result: bytes = b""
+    ) -> bool:
         claimed = self._spoken_of(run_id, attempt)
         return await self._events.append_end(
-            run_id, thread_id=claimed.thread_id, attempt=attempt, number=number, status=status
+            run_id, thread_id=claimed.thread_id, attempt=attempt, number=number, status=status, result=result
         )
 
     async def append_protocol(

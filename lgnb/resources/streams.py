@@ -129,6 +129,8 @@ class RunStreams:
                 trust = _TRUST_SECONDS if self._bells.connected else _DISTRUST_SECONDS
                 if not await bell.wait(timeout_seconds=trust) or not self._bells.connected:
                     break
+            if bell.end_heard and bell.result is not None:
+                return bell.result
             bell.end_heard = False
 
     async def _stored_result(self, run: Run, *, or_of_thread: bool) -> bytes | None:

@@ -142,8 +142,9 @@ class Attempt:
                 execution.stop(*self._stop_first)
             self.thread, self._future = start(execution.run())
             ending = await self._ending(execution, self._future)
-            outcome = await self._commit(ending, rolled_back=execution.stopped == "rollback")
-            await self._publisher.close(outcome.status)
+            rolled_back = execution.stopped == "rollback"
+            outcome = await self._commit(ending, rolled_back=rolled_back)
+            await self._publisher.close(outcome.status, result=b"" if rolled_back else outcome.result)
             if report is not None:
                 await _report_end(report, outcome)
         except LeaseLost:

@@ -24,7 +24,9 @@ class Events(Protocol):
         self, run_id: UUID, *, thread_id: UUID, attempt: int, events: Sequence[tuple[int, str, bytes]]
     ) -> bool: ...
 
-    async def append_end(self, run_id: UUID, *, thread_id: UUID, attempt: int, number: int, status: str) -> bool: ...
+    async def append_end(
+        self, run_id: UUID, *, thread_id: UUID, attempt: int, number: int, status: str, result: bytes = b""
+    ) -> bool: ...
 
 
 class Publisher:
@@ -59,14 +61,19 @@ class Publisher:
         self._number += 1
         self._sender.hold((self._number, "metadata", data))
 
-    async def close(self, status: str) -> None:
-        """Send what is left and the end mark. Call it when the status is committed, never before."""
+    async def close(self, status: str, *, result: bytes = b"") -> None:
+        """Send what is left and the end mark. Call it when status and result are committed, never before."""
         await self._sender.close()
         self._number += 1
 
         async def append_end() -> None:
             await self._events.append_end(
-                self._run_id, thread_id=self._thread_id, attempt=self._attempt, number=self._number, status=status
+                self._run_id,
+                thread_id=self._thread_id,
+                attempt=self._attempt,
+                number=self._number,
+                status=status,
+                result=result,
             )
 
         if not await self._sender.last(append_end):

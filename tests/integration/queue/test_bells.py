@@ -44,6 +44,31 @@ async def test_every_listener_hears_the_end(bells: Bells, events: EventLog) -> N
         assert two.end_heard
 
 
+@pytest.mark.parametrize(("size", "is_told"), [(0, False), (8192, True), (8193, False)])
+async def test_a_small_result_comes_with_the_end(bells: Bells, events: EventLog, size: int, is_told: bool) -> None:
+    run_id, result = uuid4(), b"x" * size
+    async with bells.listening(run_id) as bell:
+        await events.append(run_id, thread_id=uuid4(), attempt=1, events=[(1, "values", b"")])
+        assert await bell.wait(timeout_seconds=2)
+        assert bell.result is None
+        await events.append_end(run_id, thread_id=uuid4(), attempt=1, number=2, status="success", result=result)
+
+        assert await bell.wait(timeout_seconds=2)
+        assert bell.end_heard
+        assert bell.result == (result if is_told else None)
+
+
+async def test_an_outdated_attempt_tells_no_result(bells: Bells, events: EventLog) -> None:
+    run_id = uuid4()
+    async with bells.listening(run_id) as bell:
+        await events.append(run_id, thread_id=uuid4(), attempt=2, events=[(1, "values", b"")])
+        assert await bell.wait(timeout_seconds=2)
+        await events.append_end(run_id, thread_id=uuid4(), attempt=1, number=2, status="success", result=b"old")
+
+        assert not await bell.wait(timeout_seconds=0.1)
+        assert bell.result is None
+
+
 async def test_a_bell_of_another_run_is_silent(bells: Bells, events: EventLog) -> None:
     async with bells.listening(uuid4()) as bell:
         await events.append_end(uuid4(), thread_id=uuid4(), attempt=1, number=1, status="success")

@@ -38,7 +38,7 @@ class Log:
             self._claimed.run_id, thread_id=self._claimed.thread_id, attempt=self._claimed.attempt, events=events
         )
 
-    async def end(self) -> None:
+    async def end(self, *, result: bytes = b"") -> None:
         self._number += 1
         await self._events.append_end(
             self._claimed.run_id,
@@ -46,6 +46,7 @@ class Log:
             attempt=self._claimed.attempt,
             number=self._number,
             status="success",
+            result=result,
         )
 
 
@@ -313,3 +314,16 @@ async def test_a_token_wakes_one_worker(resources: Resources) -> None:
 
     assert await waiting is True
     assert await resources.wakeups.wait([GRAPH], timeout_seconds=0.1) is False
+
+
+@pytest.mark.parametrize("told", [b'{"told": "by the bell"}', b""])
+async def test_who_waits_for_a_run_is_told_by_its_bell_or_else_by_postgres(
+    resources: Resources, resumable: Run, claimed: ClaimedRun, log: Log, worker: HandWorker, told: bytes
+) -> None:
+    async with resources.runs.expected(resumable.run_id) as bell:
+        waiting = asyncio.create_task(resources.runs.encoded_result(resumable, expected=bell))
+        await worker.finish(claimed, result=b'{"told": "by Postgres"}')
+        await log.end(result=told)
+        answer = await asyncio.wait_for(waiting, 10)
+
+    assert orjson.loads(answer) == {"told": "by the bell" if told else "by Postgres"}
