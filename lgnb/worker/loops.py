@@ -31,6 +31,8 @@ T = TypeVar("T")
 # nothing. Those in the middle of a superstep would have to repeat it, so they are moved only after the second.
 _REPLACED_AFTER_SECONDS = 1.0
 _EVACUATED_AFTER_SECONDS = 3.0
+# Twice the period at which loops are looked at.
+_LONGEST_LOOK_SECONDS = 0.5
 
 _names = itertools.count(1)
 
@@ -61,7 +63,8 @@ class LoopThread:
         self.loop.set_task_factory(self._create_task)
         self._owners: WeakKeyDictionary[asyncio.Task[Any], Owner | None] = WeakKeyDictionary()
         self._stopping = False
-        self._asked_at = 0.0
+        self._looked_at = 0.0
+        self._silent_seconds = 0.0
         self._answer_pending = False
         self._thread = threading.Thread(target=self._run, name=f"lgnb-graphs-{next(_names)}", daemon=True)
         self._thread.start()
@@ -78,10 +81,16 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(owned(), self.loop)
 
     def silent_seconds(self) -> float:
-        """For how long this loop has not answered; asks it to answer. Call it from one other thread."""
+        """For how long this loop has not answered; asks it to answer. Call it from one other thread, again and again.
+
+        When nobody has looked for longer than usual, the whole process stood still, and the loop need not be blocked.
+        """
+        now = time.monotonic()
         if self._answer_pending:
-            return time.monotonic() - self._asked_at
-        self._asked_at, self._answer_pending = time.monotonic(), True
+            self._silent_seconds += min(now - self._looked_at, _LONGEST_LOOK_SECONDS)
+            self._looked_at = now
+            return self._silent_seconds
+        self._looked_at, self._silent_seconds, self._answer_pending = now, 0.0, True
         self.loop.call_soon_threadsafe(self._answer)
         return 0.0
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -106,6 +107,31 @@ def test_a_loop_that_answers_again_in_time_keeps_its_runs(open_loops: Callable[.
         time.sleep(0.01)
 
     assert told == [False]
+
+
+def test_a_process_that_stood_still_blames_no_graph(
+    open_loops: Callable[..., GraphLoops], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped process, a sleeping machine, a starved processor: the heartbeat may be the first to wake up."""
+    told: list[bool] = []
+    loops = open_loops(on_blocked=lambda thread, run_id, lasting: told.append(lasting))
+    now = [0.0]
+    monkeypatch.setattr("lgnb.worker.loops.time", SimpleNamespace(monotonic=lambda: now[0]))
+    release = threading.Event()
+    _, future = loops.run(_block(release), graph_id="innocent", run_id=uuid4())
+
+    loops.check()
+    now[0] += 30
+    loops.check()
+    assert told == []
+    now[0] += 0.25
+    loops.check()
+    assert told == []
+    now[0] += 0.25
+    loops.check()
+    assert told == [False]
+    release.set()
+    future.result(5)
 
 
 def test_a_task_that_exits_ends_neither_its_loop_nor_other_tasks(open_loops: Callable[..., GraphLoops]) -> None:
