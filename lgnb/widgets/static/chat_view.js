@@ -117,8 +117,12 @@ class ChatView {
     replace(this.graphAt);
     this.graph = graphView(this.graphAt, this.context, { assistant: assistant.assistant_id, name: assistant.name });
     this.markGraph();
-    const schemas = await this.api.schemas(assistant.assistant_id).catch(() => ({}));
-    if (!this.abort.signal.aborted) this.drawComposer(schemas.input_schema ?? null);
+    const arriving = this.api.schemas(assistant.assistant_id).catch(() => ({}));
+    this.arriving = arriving;
+    const schemas = await arriving;
+    if (this.arriving !== arriving || this.abort.signal.aborted) return; // another one was chosen meanwhile
+    this.arriving = null;
+    this.drawComposer(schemas.input_schema ?? null);
   }
 
   markGraph() {
@@ -126,6 +130,9 @@ class ChatView {
   }
 
   drawComposer(schema) {
+    // Whoever chooses another assistant may have begun to write.
+    const typed = this.composer.querySelector("form > textarea")?.value ?? "";
+    const focused = this.composer.contains(this.composer.getRootNode().activeElement) && this.composer.getRootNode().activeElement.tagName;
     const select = h("select", { "aria-label": "Assistant", onchange: () => this.useAssistant(this.assistants[Number(select.value)]) },
       this.assistants.map((one, index) => h("option", { value: String(index), selected: one === this.chosen }, one.name === one.graph_id ? one.name : `${one.name} (${one.graph_id})`)));
     const send = button("Run", () => submit(), { kind: "primary", type: "submit" });
@@ -143,7 +150,7 @@ class ChatView {
     let field;
     if (isTalk || isText) {
       const label = isTalk ? "Message" : names[0];
-      const input = h("textarea", { rows: 2, "aria-label": label, placeholder: isTalk ? "Message — Enter sends, Shift+Enter makes a new line" : label });
+      const input = h("textarea", { rows: 2, value: typed, "aria-label": label, placeholder: isTalk ? "Message — Enter sends, Shift+Enter makes a new line" : label });
       input.addEventListener("keydown", (event) => {
         if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
           event.preventDefault();
@@ -162,6 +169,10 @@ class ChatView {
       read = () => form.read();
     }
     const submit = async () => {
+      if (this.arriving) {
+        await this.arriving; // what is asked for is not known yet
+        return this.submit();
+      }
       const given = read();
       if (given.problems) return;
       send.disabled = true;
@@ -173,10 +184,12 @@ class ChatView {
       send.disabled = false;
       if (sent) given.clear?.();
     };
+    this.submit = submit;
     this.wrong = h("div", {});
     replace(this.composer, h("form", { class: "lg-compose", onsubmit: (event) => { event.preventDefault(); submit(); } },
       field, this.wrong, h("div", { class: "lg-compose-row" }, select, options, h("span", { class: "lg-space" }), send)));
-    if (!this.thread) this.composer.querySelector("textarea, input")?.focus({ preventScroll: true });
+    if (focused) this.composer.querySelector(focused)?.focus({ preventScroll: true });
+    else if (!this.thread) this.composer.querySelector("textarea, input")?.focus({ preventScroll: true });
   }
 
   // Starts a run; on a new thread where there is none yet.

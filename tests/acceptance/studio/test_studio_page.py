@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from .conftest import Api, Watched, screenshot, serious_violations, wait_for, watched_page
 
@@ -91,6 +91,29 @@ def test_tokens_appear_while_the_run_works_and_the_graph_lights_up(page: Page, l
     expect(page.locator(".lg-node.lg-done")).to_have_count(6)
     expect(page.locator(".lg-edge.lg-taken")).to_have_count(5)
     screenshot(page, "studio-run-at-the-end")
+
+
+def test_what_is_written_while_another_assistant_is_chosen_is_sent_to_it(page: Page, lab: Any, api: Api) -> None:
+    """Its schema takes a while to come; words and Enter are faster."""
+    open_at(page, lab, "/threads/new")
+    page.get_by_label("Assistant", exact=True).select_option(label="agent")
+    expect(page.get_by_label("Message", exact=True)).to_be_visible()
+    held: list[Route] = []
+    page.route("**/schemas", lambda route: held.append(route))
+    try:
+        page.get_by_label("Assistant", exact=True).select_option(label="steps")
+        box = page.locator(".lg-compose textarea").first
+        box.fill("hail")
+        box.press("Enter")
+        api.until(lambda: page.wait_for_timeout(20) or held, "the schema is asked for")
+    finally:
+        for route in held:
+            route.continue_()
+        page.unroute("**/schemas")
+
+    expect(page.locator(".lg-run-head")).to_contain_text("steps")
+    expect(page.locator(".lg-compose textarea").first).to_have_value("")
+    expect(page.locator(".lg-chat")).to_contain_text("hail")
 
 
 def test_the_cancel_button_ends_the_run(page: Page, lab: Any, api: Api) -> None:
