@@ -32,7 +32,7 @@ class Bell:
 
     def __init__(self) -> None:
         self._is_rung = False
-        self._heard: asyncio.Future[None] | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
         self.end_heard = False
         self.result: bytes | None = None
         self.rung_at = 0
@@ -41,21 +41,22 @@ class Bell:
         self.rung_at = at
         self.end_heard = self.end_heard or event == END
         self._is_rung = True
-        if self._heard is not None:
-            _settle(self._heard)
+        for heard in self._waiting:
+            _settle(heard)
 
     async def wait(self, *, timeout_seconds: float) -> bool:
         """Wait for the next ring; False when none came in time."""
         if not self._is_rung:
             # An event and asyncio.timeout would cost more, for each reader of each event.
             loop = asyncio.get_running_loop()
-            self._heard = loop.create_future()
-            timer = loop.call_later(timeout_seconds, _settle, self._heard)
+            heard: asyncio.Future[None] = loop.create_future()
+            self._waiting.add(heard)
+            timer = loop.call_later(timeout_seconds, _settle, heard)
             try:
-                await self._heard
+                await heard
             finally:
                 timer.cancel()
-                self._heard = None
+                self._waiting.discard(heard)
         was_rung, self._is_rung = self._is_rung, False
         return was_rung
 
