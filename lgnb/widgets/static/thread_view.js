@@ -76,11 +76,15 @@ class ThreadView {
       replace(this.detail, empty("This thread has no checkpoint yet."));
       return;
     }
+    this.chooseWanted();
+    if (this.list.chosen < 0 && !this.wanted) this.list.choose(0);
+  }
+
+  chooseWanted() {
     const at = this.rows.findIndex((row) => row.id === this.wanted);
-    if (at >= 0) {
-      this.wanted = null;
-      this.list.choose(at);
-    } else if (this.list.chosen < 0 && !this.wanted) this.list.choose(0);
+    if (at < 0) return;
+    this.wanted = null;
+    this.list.choose(at);
   }
 
   async watch() {
@@ -179,6 +183,7 @@ class ThreadView {
       onsaved: async (id) => {
         this.wanted = id;
         await this.loadNewer();
+        this.chooseWanted(); // the stream of the thread may have brought it before
       },
     });
   }
