@@ -217,6 +217,30 @@ def test_a_state_is_edited_forked_and_run_again(page: Page, lab: Any, api: Api) 
     screenshot(page, "studio-branches")
 
 
+def test_a_fork_that_the_stream_brings_first_is_shown_all_the_same(page: Page, lab: Any, api: Api) -> None:
+    """The history hears of the new checkpoint from the thread's stream before the answer to the edit is in."""
+    thread = api.finished("steps", {"topic": "rain"}, context={"token_delay": 0.0})
+    open_at(page, lab, f"/threads/{thread}/history")
+    box = page.get_by_role("listbox", name="Checkpoints, newest first")
+    box.get_by_role("option").filter(has_text="→ write").click()
+    page.get_by_role("button", name="Edit and fork").click()
+    editor = page.get_by_role("form", name="Edit the state")
+    editor.get_by_label("topic").fill("snow")
+    held: list[Route] = []
+    # The editor looks at what it has written before it tells of it.
+    page.route(f"**/threads/{thread}/state/*", lambda route: held.append(route))
+    try:
+        editor.get_by_role("button", name="Save as a fork").click()
+        expect(box.get_by_role("option").filter(has_text="edited").first).to_be_visible()
+        api.until(lambda: page.wait_for_timeout(20) or held, "the new state is asked for")
+    finally:
+        for route in held:
+            route.continue_()
+        page.unroute(f"**/threads/{thread}/state/*")
+
+    expect(page.locator(".lg-cp-head h3")).to_contain_text("edited")
+
+
 def test_two_checkpoints_are_compared(page: Page, lab: Any, api: Api) -> None:
     """What differs is told place by place."""
     thread = api.finished("counter", {"step": 0}, context={"steps": 3})
