@@ -166,7 +166,7 @@ class SaveLine:
         self.error: Exception | None = None
         self._batches = batches
         self._lock = threading.Lock()
-        self._open: deque[float] = deque()
+        self._given_at: deque[float] = deque()
         self._waiting: list[asyncio.Future[None]] = []
 
     def add(self, save: Save) -> None:
@@ -174,7 +174,7 @@ class SaveLine:
         if self.error is not None:
             raise self.error
         with self._lock:
-            self._open.append(time.monotonic())
+            self._given_at.append(time.monotonic())
         self._batches.give(save, self)
 
     async def flush(self) -> None:
@@ -186,7 +186,7 @@ class SaveLine:
             DatabaseUnavailable: Postgres did not answer.
         """
         with self._lock:
-            future = asyncio.get_running_loop().create_future() if self._open else None
+            future = asyncio.get_running_loop().create_future() if self._given_at else None
             if future is not None:
                 self._waiting.append(future)
         if future is not None:
@@ -199,7 +199,7 @@ class SaveLine:
     def lag_seconds(self) -> float:
         """How long the oldest save has been waiting that is not done."""
         with self._lock:
-            return time.monotonic() - self._open[0] if self._open else 0.0
+            return time.monotonic() - self._given_at[0] if self._given_at else 0.0
 
     def lost(self) -> LeaseLost | None:
         """What it means that the fence did not hold."""
@@ -211,8 +211,8 @@ class SaveLine:
             self.error = self.error or error
             # They are done in the order in which they came, but for one that failed and made the others useless.
             for _ in range(count):
-                self._open.popleft()
-            waiting, self._waiting = (self._waiting, []) if not self._open else ([], self._waiting)
+                self._given_at.popleft()
+            waiting, self._waiting = (self._waiting, []) if not self._given_at else ([], self._waiting)
         return waiting
 
 

@@ -249,8 +249,10 @@ class Saver(BaseCheckpointSaver[str]):
         await self._line.flush()
 
     async def keep_up(self) -> None:
-        """Wait for what was saved until now if that takes long. Between two supersteps: so a run whose Postgres is away
-        goes on by little, and whoever continues it from its last checkpoint repeats as little."""
+        """Wait for what is being saved if that takes long; to be called between supersteps.
+
+        So a run whose Postgres is away goes on by little, and who continues it from its last checkpoint repeats little.
+        """
         if self._line.lag_seconds > _LONGEST_LAG_SECONDS:
             await self.settled()
 

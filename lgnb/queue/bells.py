@@ -24,7 +24,7 @@ _CONFIRM_SECONDS = 1.0
 
 
 class Bell:
-    """What its only listener holds: rung since it last waited, and whether the end of the run was heard.
+    """What one listener holds: rung since it last waited, and whether the end of the run was heard.
 
     With the end may come `result`, the JSON text that waiting callers are told.
     `rung_at` counts the rings of all bells until this one was rung last.

@@ -208,6 +208,7 @@ class Store(Acting):
         ordered = [last[name] for name in sorted(last)]
         vectors = await self._vectors(ordered)
         values = await asyncio.to_thread(_encoded, ordered) if len(ordered) > 100 else _encoded(ordered)
+        # Which is a transaction anyway; to open one and to end it would take two round trips more.
         is_one_statement = len(ordered) == 1 and self._index is None
         async with self._database.connection() if is_one_statement else self._database.transaction() as connection:
             items = StoreRepository(connection)
